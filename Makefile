@@ -1,0 +1,48 @@
+# Towline: `make demo` shows it, `make test` proves it, `make help` names the rest.
+.DEFAULT_GOAL := help
+SHELL := bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell deploy/newest-python)
+UV_VERSION := 0.13.9
+
+.PHONY: help setup demo test test-slow check fmt lock bench
+
+help: ## Name the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## Make .venv with every extra and the command .venv/bin/towline
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Towline needs Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Show the whole line on this machine with simulated clusters
+	@$(BIN)/towline demo
+
+test: setup ## Run the fast tests
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup ## Run the long replays and the kill tests
+	@$(BIN)/python -m pytest -m slow
+
+check: setup ## Format, lint, types, architecture
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+fmt: setup ## Format the code and apply safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure: ratios, side by side in one run
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## Renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras --group dev pyproject.toml -o requirements.lock

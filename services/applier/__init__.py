@@ -1,0 +1,1 @@
+"""Bring one cluster to its desired state and keep it there."""

@@ -1,0 +1,1 @@
+"""Keep the ledger; serve the API and the page."""

@@ -1,0 +1,1 @@
+"""An in-memory Kubernetes API for the demo, tests and benchmarks."""

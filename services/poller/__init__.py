@@ -1,0 +1,1 @@
+"""Watch git: observe tips, number them, hand trees to the renderer."""

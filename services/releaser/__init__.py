@@ -1,0 +1,1 @@
+"""Decide which cluster may run what and when, and sign it."""

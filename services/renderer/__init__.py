@@ -1,0 +1,1 @@
+"""Turn a commit into bundles of manifests."""

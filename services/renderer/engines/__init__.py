@@ -1,0 +1,1 @@
+"""The tools that make objects of files, each in a limited child process."""

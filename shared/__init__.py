@@ -1,0 +1,1 @@
+"""What two programs need, and the contract between them."""

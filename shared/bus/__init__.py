@@ -1,0 +1,1 @@
+"""The connection to NATS JetStream; the only importer of nats."""

@@ -1,0 +1,1 @@
+"""Objects, digests, selectors, seals, signatures: values in, values out."""

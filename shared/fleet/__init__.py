@@ -1,0 +1,1 @@
+"""The fleet format: what users write in git."""

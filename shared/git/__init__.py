@@ -1,0 +1,1 @@
+"""Git objects, packs and transport; the only importer of pygit2."""

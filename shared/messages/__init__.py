@@ -1,0 +1,1 @@
+"""The models of every message on the bus."""

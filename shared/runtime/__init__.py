@@ -1,0 +1,1 @@
+"""What every program does the same way: settings, logs, probes, start and stop."""
