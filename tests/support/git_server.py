@@ -1,0 +1,1 @@
+"""A real git server over HTTP for tests."""
