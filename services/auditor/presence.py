@@ -1,0 +1,52 @@
+"""Presence: who is connected, by signs of life and the auditor's own monotonic clock.
+
+After a restart of the auditor an agent that was connected has the full time again: our own absence says nothing about
+the agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+GONE_AFTER_S = 90.0
+"""More than three signs of life, which come every 25 s within 20 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An agent came or went."""
+
+    cluster: str
+    present: bool
+
+
+@dataclass(slots=True)
+class Attendance:
+    """Who was heard of when; times are seconds of a clock that never jumps."""
+
+    gone_after_s: float = GONE_AFTER_S
+    _heard: dict[str, float] = field(default_factory=dict)
+
+    def assume(self, clusters: Iterable[str], now_s: float) -> None:
+        """Take these as present from `now_s` on: they were when the last auditor looked."""
+        for cluster in clusters:
+            self._heard.setdefault(cluster, now_s)
+
+    def heard(self, cluster: str, now_s: float) -> Transition | None:
+        """Note a sign of life; return a transition if the agent was not present."""
+        came = cluster not in self._heard
+        self._heard[cluster] = now_s
+        return Transition(cluster, present=True) if came else None
+
+    def gone(self, now_s: float) -> list[Transition]:
+        """Return and forget the agents whose last sign of life is too old."""
+        silent = [cluster for cluster, at in self._heard.items() if now_s - at >= self.gone_after_s]
+        for cluster in silent:
+            del self._heard[cluster]
+        return [Transition(cluster, present=False) for cluster in sorted(silent)]
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Return who is present."""
+        return frozenset(self._heard)
