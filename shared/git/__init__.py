@@ -1,1 +1,1 @@
-"""Git objects, packs and transport; the only importer of pygit2."""
+"""Git: objects, trees, packs, mirrors and the transport; the only importer of pygit2."""
