@@ -109,10 +109,14 @@ class Store:
                         await stages.advance(connection)
             if entries:
                 self._position, self._hash = entries[-1].position, entries[-1].hash
-            self._version += 1
-            self._moved.set()
-            self._moved = asyncio.Event()
+            self.wake()
         return entries
+
+    def wake(self) -> None:
+        """Wake everybody who waits for a change, to look again."""
+        self._version += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _chained(self, events: Iterable[Event]) -> Iterator[Entry]:
         previous = self._hash

@@ -1,0 +1,138 @@
+"""Commands: what people ask of the poller and the releaser, written down before it is sent.
+
+The auditor only relays. The program that acts answers by a fact with the command's id, and whoever waits for it here
+gets the fact as it came; the ledger and the read model keep it without what could open something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from services.auditor.changes import CommandDone, CommandGiven, Folded
+from services.auditor.facts import redacted
+from services.auditor.fold import text
+from services.auditor.ledger import Event
+from services.auditor.store import Store
+from shared import subjects
+from shared.errors import TransientError
+from shared.messages.facts import Command, Fact
+
+ANSWER_TIMEOUT_S = 30.0
+MAX_WAITING = 1000
+PROGRAMS = ("poller", "releaser")
+
+Publish = Callable[[str, bytes], Awaitable[object]]
+
+
+class NoAnswerError(TransientError):
+    """The program that should act did not answer in time."""
+
+    code = "command.no-answer"
+
+
+@dataclass(slots=True)
+class Desk:
+    """Takes commands, and hands each answer to who waits for it."""
+
+    store: Store
+    publish: Publish
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
+    _waiting: dict[str, asyncio.Future[Fact]] = field(default_factory=dict)
+
+    async def give(self, program: str, verb: str, arguments: Mapping[str, Any], *, actor: str, reason: str = "") -> str:
+        """Write a command down, send it, and return its id.
+
+        Raises:
+            TransientError: the bus or the database cannot be reached; nothing was asked.
+        """
+        command = Command(
+            id=str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, reason=reason, at=datetime.now(UTC)
+        )
+        await self._send(program, command)
+        return command.id
+
+    async def ask(self, program: str, verb: str, arguments: Mapping[str, Any], *, actor: str) -> Fact:
+        """Send a command and return the fact that answers it.
+
+        Raises:
+            NoAnswerError: nobody answered in time.
+            TransientError: the bus or the database cannot be reached, or too many wait already.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise TransientError("too many commands wait for an answer", hint="try again in a minute")
+        command = Command(id=str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, at=datetime.now(UTC))
+        answer: asyncio.Future[Fact] = asyncio.get_running_loop().create_future()
+        self._waiting[command.id] = answer
+        try:
+            await self._send(program, command)
+            async with asyncio.timeout(self.answer_timeout_s):
+                return await answer
+        except TimeoutError as error:
+            raise NoAnswerError(
+                f"the {program} did not answer {verb!r} within {self.answer_timeout_s:.0f} s",
+                hint=f"see whether the {program} runs, then try again",
+            ) from error
+        finally:
+            del self._waiting[command.id]
+
+    def answered(self, fact: Fact) -> None:
+        """Hand a fact to who waits for it."""
+        waiting = self._waiting.get(fact.command)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(fact)
+
+    async def _send(self, program: str, command: Command) -> None:
+        await self.store.write([_given(program, command)])
+        try:
+            await self.publish(subjects.command(program, command.id), command.to_bytes())
+        except TransientError as error:
+            await self.store.write([_unsent(command, error)])
+            raise
+
+
+def _given(program: str, command: Command) -> Folded:
+    arguments = redacted(command.arguments)
+    event = Event(
+        key=f"command/{command.id}",
+        type="command.given",
+        time=command.at,
+        cluster=str(arguments.get("cluster") or ""),
+        app=str(arguments.get("app") or ""),
+        source=str(arguments.get("source") or ""),
+        message=f"{command.actor} asked the {program} for {command.verb}",
+        data={
+            "id": command.id,
+            "program": program,
+            "verb": command.verb,
+            "arguments": arguments,
+            "actor": command.actor,
+            "reason": command.reason,
+        },
+    )
+    row = CommandGiven(
+        command=command.id,
+        program=program,
+        verb=command.verb,
+        arguments=arguments,
+        actor=command.actor,
+        reason=command.reason,
+        given_at=text(command.at),
+    )
+    return Folded((event,), (row,))
+
+
+def _unsent(command: Command, error: TransientError) -> Folded:
+    row = CommandDone(
+        command=command.id,
+        ok=False,
+        code=error.code,
+        message=f"was not sent: {error.message}",
+        result={},
+        done_at=text(datetime.now(UTC)),
+    )
+    return Folded((), (row,))
