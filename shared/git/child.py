@@ -1,0 +1,146 @@
+"""The program that fetches: one job from standard input, one answer to standard output, then it ends.
+
+A fetch runs in a process of its own because libgit2 cannot be interrupted: the parent kills it at the deadline. It
+knows no more than its job: one repository, one credential, one mirror.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pygit2
+from pygit2.enums import CredentialType
+
+from shared.errors import TowlineError
+from shared.git.maintenance import merge_packs, remove_leftovers
+from shared.git.remote import HEADS, TAGS, Credentials, SourceError
+from shared.git.repositories import open_bare
+from shared.git.urls import Location, UrlError, parse_url
+
+INCOMING = "refs/towline/incoming/"
+# Beyond the parent's own deadline: it counts when the parent was killed.
+ALARM_GRACE_S = 5
+
+_CODES = (
+    ("status code: 401", "source.auth"),
+    ("status code: 403", "source.auth"),
+    ("status code: 404", "source.not-found"),
+    ("redirect", "source.redirect"),
+    ("certificate", "source.tls"),
+    ("SSL", "source.tls"),
+    ("could not find repository", "source.not-found"),
+    ("failed to resolve path", "source.not-found"),
+)
+
+
+class _Callbacks(pygit2.RemoteCallbacks):
+    """Gives the credential away once, to the place it is for; stops at the limits."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        super().__init__()
+        self._bytes, self._objects = job["bytes"], job["objects"]
+        self._credentials = _credentials_of(job)
+        self._asked = 0
+
+    def credentials(self, url: str, username_from_url: str | None, allowed_types: CredentialType) -> pygit2.UserPass:
+        del username_from_url
+        known = self._credentials
+        if known is None or not allowed_types & CredentialType.USERPASS_PLAINTEXT:
+            raise SourceError(f"{url} wants a credential, the hub has none for it", code="source.auth")
+        if not known.place.covers(_place(url)):
+            raise SourceError(f"{url} wants a credential that is for another place", code="source.redirect")
+        self._asked += 1
+        if self._asked > 1:
+            raise SourceError(f"{url} refuses the credential that the hub has for it", code="source.auth")
+        return pygit2.UserPass(known.username, known.password)
+
+    def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
+        if stats.received_bytes > self._bytes or stats.total_objects > self._objects:
+            raise SourceError(
+                f"the fetch exceeds {self._bytes} bytes or {self._objects} objects",
+                code="source.too-large",
+                hint="raise the limit, or follow a smaller repository",
+            )
+
+
+def main() -> None:
+    """Do one job."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    line = sys.stdin.readline()
+    if not line:
+        return
+    job = json.loads(line)
+    signal.alarm(ceil(job["deadline_s"]) + ALARM_GRACE_S)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (job["bytes"], job["bytes"]))
+    try:
+        answer: dict[str, Any] = {"found": _fetched(job)}
+    except TowlineError as error:
+        answer = {"code": error.code, "message": error.message, "hint": error.hint}
+    except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        code = next((code for text, code in _CODES if text in str(error)), "source.unreachable")
+        answer = {"code": code, "message": f"{job['url']} cannot be fetched: {error}", "hint": ""}
+    with answers:
+        json.dump(answer, answers)
+
+
+def _fetched(job: dict[str, Any]) -> dict[str, str]:
+    """Fetch what is wanted and return the object that each wanted name leads to; what is not there is left out."""
+    # Durable when it is reported: what the poller says it has seen survives a power cut.
+    pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)
+    repository = open_bare(Path(job["mirror"]))
+    remove_leftovers(repository)
+    for ref in list(repository.references):
+        if ref.startswith(INCOMING):
+            repository.references.delete(ref)
+    remote = repository.remotes.create_anonymous(job["url"])
+    callbacks = _Callbacks(job)
+    names = [name for name in job["wanted"] if name.startswith("refs/")]
+    commits = [name for name in job["wanted"] if not name.startswith("refs/")]
+    if names:
+        remote.fetch([f"+{name}:{INCOMING}{index}" for index, name in enumerate(names)], callbacks=callbacks)
+    found = {name: repository.references.get(f"{INCOMING}{index}") for index, name in enumerate(names)}
+    missing = [commit for commit in commits if commit not in repository]
+    if missing:
+        _fetch_commits(repository, job, missing)
+    merge_packs(repository)
+    known = {commit: commit for commit in commits if commit in repository}
+    return {name: str(ref.target) for name, ref in found.items() if ref is not None} | known
+
+
+def _fetch_commits(repository: pygit2.Repository, job: dict[str, Any], commits: list[str]) -> None:
+    """Fetch commits by their ids, from a server that refuses that: all branches and tags."""
+    remote = repository.remotes.create_anonymous(job["url"])
+    try:
+        specs = [f"+{commit}:{INCOMING}commits/{commit}" for commit in commits]
+        remote.fetch(specs, callbacks=_Callbacks(job))
+    except pygit2.GitError:
+        everything = [f"+{prefix}*:{INCOMING}{prefix}*" for prefix in (HEADS, TAGS)]
+        remote = repository.remotes.create_anonymous(job["url"])
+        remote.fetch(everything, callbacks=_Callbacks(job))
+
+
+def _credentials_of(job: dict[str, Any]) -> Credentials | None:
+    if job["credentials"] is None:
+        return None
+    username, password, place = job["credentials"]
+    return Credentials(username, password, Location(*place))
+
+
+def _place(url: str) -> Location:
+    try:
+        return parse_url(url, allow_insecure=True)
+    except UrlError as error:
+        raise SourceError(f"the server leads to another place: {error.message}", code="source.redirect") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Reach git servers: ask for refs often and cheaply, fetch seldom and in a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import pygit2
+from pygit2.enums import RepositoryOpenFlag
+
+import shared
+from shared.git.listing import list_refs
+from shared.git.remote import Remote, RemoteRef, SourceError, TransferLimits
+
+CONNECTIONS = 32
+CONNECTIONS_OF_A_HOST = 4
+
+_PEELED = "^{}"
+_ROOT = str(Path(next(iter(shared.__path__))).parent)
+
+
+class Transport:
+    """The way to all git servers; an async context manager."""
+
+    def __init__(self, limits: TransferLimits | None = None) -> None:
+        self.limits = limits or TransferLimits()
+        self._session: aiohttp.ClientSession | None = None
+        self._spare: Process | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=CONNECTIONS_OF_A_HOST),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+        if self._spare is not None:
+            await _end(self._spare)
+
+    async def list_refs(self, remote: Remote, prefixes: Sequence[str]) -> tuple[Remote, list[RemoteRef]]:
+        """Return the refs that begin with one of `prefixes`, perhaps more, and the place where they are now.
+
+        Raises:
+            SourceError: they could not be had.
+        """
+        if remote.location.scheme != "file":
+            if self._session is None:
+                raise RuntimeError("the transport is not entered")
+            return await list_refs(self._session, remote, prefixes, self.limits)
+        try:
+            async with asyncio.timeout(self.limits.list_deadline_s):
+                return remote, await asyncio.to_thread(_refs_on_disk, remote.location.path)
+        except TimeoutError as error:
+            raise SourceError(f"{remote.location.path} did not answer in time", code="source.timeout") from error
+
+    async def fetch(self, remote: Remote, mirror: Path, wanted: Iterable[str]) -> dict[str, str]:
+        """Fetch full ref names and commit ids into the bare repository `mirror`; one fetch of a mirror at a time.
+
+        Returns:
+            For each wanted name that is there the id of the object it leads to at this moment.
+
+        Raises:
+            SourceError: nothing could be fetched.
+        """
+        job = json.dumps(self._job(remote, mirror, wanted)).encode() + b"\n"
+        process = await self._child()
+        try:
+            async with asyncio.timeout(self.limits.fetch_deadline_s):
+                output, _ = await process.communicate(job)
+        except TimeoutError as error:
+            raise SourceError(
+                f"{remote.location.url} was not fetched within {self.limits.fetch_deadline_s:g} s",
+                code="source.timeout",
+                hint="raise the deadline, if the repository is that large",
+            ) from error
+        finally:
+            await _end(process)
+        if not output:
+            raise SourceError(f"the fetch of {remote.location.url} ended with {process.returncode} and without answer")
+        answer = json.loads(output)
+        if "found" not in answer:
+            raise SourceError(answer["message"], code=answer["code"], hint=answer["hint"])
+        found: dict[str, str] = answer["found"]
+        return found
+
+    async def _child(self) -> Process:
+        """Return a process that waits for a job, and start the next one: Python and libgit2 take 0.2 s to start."""
+        ready, self._spare = self._spare, None
+        if ready is None or ready.returncode is not None:
+            ready = await _start()
+        self._spare = await _start()
+        return ready
+
+    def _job(self, remote: Remote, mirror: Path, wanted: Iterable[str]) -> dict[str, Any]:
+        known = remote.credentials
+        place = known and (known.place.scheme, known.place.host, known.place.port, known.place.path)
+        return {
+            "url": remote.location.url,
+            "credentials": known and (known.username, known.password, place),
+            "mirror": str(mirror),
+            "wanted": sorted(wanted),
+            "bytes": self.limits.fetch_bytes,
+            "objects": self.limits.fetch_objects,
+            "deadline_s": self.limits.fetch_deadline_s,
+        }
+
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "shared.git.child"),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        cwd="/",
+        # Nothing of the hub's environment: no proxy, no home, no secret.
+        env={"PYTHONPATH": _ROOT, "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    # Drains what is left and closes the pipes.
+    await process.communicate()
+
+
+def _refs_on_disk(path: str) -> list[RemoteRef]:
+    """Return the refs of a repository on this machine."""
+    try:
+        repository = pygit2.Repository(path, RepositoryOpenFlag.NO_SEARCH)
+        heads = repository.remotes.create_anonymous(path).list_heads()
+    except (pygit2.GitError, KeyError, OSError) as error:
+        raise SourceError(
+            f"there is no readable repository at {path}: {error}",
+            code="source.not-found",
+            hint="check the path and who owns it",
+        ) from error
+    peeled = {str(head.name).removesuffix(_PEELED): str(head.oid) for head in heads if str(head.name).endswith(_PEELED)}
+    return [
+        RemoteRef(str(head.name), str(head.oid), peeled.get(str(head.name), ""), head.symref_target or "")
+        for head in heads
+        if not str(head.name).endswith(_PEELED)
+    ]
