@@ -6,9 +6,86 @@ import sys
 
 import cyclopts
 
-app = cyclopts.App(name="towline", help="Deliver Kubernetes manifests from git to many clusters, by pull.")
+from shared.errors import TowlineError
+
+INTERRUPTED = 130
+
+app = cyclopts.App(
+    name="towline",
+    help="Deliver Kubernetes manifests from git to many clusters, by pull.",
+    default_parameter=cyclopts.Parameter(show_default=False, negative_iterable=()),
+    suppress_keyboard_interrupt=False,
+)
+hub = cyclopts.App(name="hub", help="Run and look after a hub.")
+cluster = cyclopts.App(name="cluster", help="Let clusters join, label them, and let them go.")
+
+# Where a command stands, what it does, an example. The texts stand here so that help imports nothing.
+_ASKING = (
+    (
+        "get:get",
+        "Show clusters, apps, targets, revisions, releases, rollouts or events.",
+        "get targets --status ready=false",
+    ),
+    ("get:describe", "Show all about one thing, and its last events.", "describe app/web --cluster prod-eu-01"),
+    (
+        "wait:wait",
+        "Wait until a commit, an app or a cluster came as far as wanted.",
+        "wait --commit $(git rev-parse HEAD) --for healthy --timeout 10m",
+    ),
+    ("events:events", "Show what happened, and follow what happens.", "events -w --for app/web --types apply.failed"),
+)
+_STEERING = (
+    (
+        "steer:suspend",
+        "Stop reconciling an app, a cluster or a target, on purpose.",
+        'suspend app/web --cluster prod-eu-01 --reason "incident 42" --until 2h',
+    ),
+    ("steer:resume", "Go on reconciling what was suspended.", "resume app/web"),
+    ("steer:sync", "Look at git now, or have a cluster look again.", "sync fleet"),
+    ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
+)
+_HUB = (("steer:rebuild", "Have the hub make everything on the bus again.", "hub rebuild --data ./hub"),)
+_CLUSTER = (
+    (
+        "cluster:add",
+        "Register a cluster and print the token by which its agent joins once.",
+        "cluster add prod-eu-01 -l env=prod -l region=eu",
+    ),
+    (
+        "cluster:labels",
+        "Set labels that the hub gives a cluster, or take them away.",
+        "cluster labels prod-eu-01 region=eu canary-",
+    ),
+    (
+        "cluster:approve",
+        "Accept the labels that a cluster claims for itself.",
+        "cluster approve prod-eu-01 env=prod",
+    ),
+    (
+        "cluster:revoke",
+        "Cut a cluster's agent off; what runs there goes on running.",
+        'cluster revoke prod-eu-01 --reason "key leaked"',
+    ),
+    ("cluster:remove", "Take a cluster out of the hub.", "cluster remove prod-eu-01 --keep"),
+)
+
+for parent, commands in ((app, _ASKING), (app, _STEERING), (hub, _HUB), (cluster, _CLUSTER)):
+    for place, does, example in commands:
+        parent.command(f"services.cli.{place}", help=does, help_epilogue=f"Example: towline {example}")
+for group in (hub, cluster):
+    app.command(group)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(app())
+    try:
+        app()
+    except TowlineError as error:
+        print(f"towline: {error} [{error.code}]", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", 2))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as `head` has.
+        sys.stderr.close()
+        sys.exit(0)
