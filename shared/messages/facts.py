@@ -13,7 +13,7 @@ class Command(Message):
     """What somebody asked for (stream COMMANDS).
 
     Verbs of the releaser: `cluster-add`, `cluster-labels`, `cluster-approve`, `cluster-revoke`, `cluster-remove`,
-    `enrol`, `renew`, `suspend`, `resume`, `approve`, `rebuild`, `sync`.
+    `enrol`, `renew`, `suspend`, `resume`, `approve`, `rebuild`, `sync`, `adopt`.
     Verbs of the poller: `sync`, `render`, `rebuild`.
     """
 
@@ -29,8 +29,8 @@ class Fact(Message):
     """Something that happened, in the past tense (stream FACTS, subject `towline.fact.<program>.<type>`).
 
     Types: `source-failed`, `source-recovered`, `revision-superseded`, `render-failed`, `released`, `removed`,
-    `rollout-started`, `rollout-advanced`, `rollout-paused`, `rollout-finished`, `held`, `approved`, `suspended`,
-    `resumed`, `cluster-joined`, `cluster-changed`, `cluster-quarantined`, `command-done`, ...
+    `rollout-started`, `rollout-advanced`, `rollout-paused`, `rollout-finished`, `held`, `approved`,
+    `hold-dissolved`, `suspended`, `resumed`, `cluster-joined`, `cluster-changed`, `cluster-quarantined`, `command-done`, ...
     """
 
     id: str

@@ -39,6 +39,14 @@ class Cluster(Message):
     updated_at: Timestamp
 
 
+class ClusterIndex(Message):
+    """All clusters that the hub knows, in one message (stream CLUSTERS, subject of the reserved name `hub`)."""
+
+    version: int
+    """Rises with every change; the renderer repeats it in `Rendered.clusters_version`."""
+    clusters: tuple[Cluster, ...] = ()
+
+
 class ReleaseState(StrEnum):
     """Whether an app shall be on a cluster."""
 
@@ -105,6 +113,8 @@ class KeySet(Message):
     """Which release keys are good (DSSE type `shared.core.dsse.KEY_SET`, signed by the root key)."""
 
     hub: str
+    root: str = ""
+    """The root key's public half in hex: who knows the fingerprint (its sha256) can check it, and so this document."""
     version: int
     keys: dict[str, str]
     """Id → public key in hex."""
@@ -133,12 +143,28 @@ class EnrolRequest(Message):
     """NKey of the agent's user, `U...`."""
     nonce: str
     proof: str
-    """Signature in hex by the agent's key over `towline-enrol:<cluster>:<nonce>:<secret>`."""
+    """Signature in hex by the agent's key over `towline-enrol:<cluster>:<nonce>:<sha256 of the secret in hex>`: the
+    releaser, which checks it, never sees the secret itself."""
     uid: str
     """UID of the namespace kube-system: the cluster's identity."""
     kubernetes: str = ""
     agent: str = ""
     claims: dict[str, str] = Field(default_factory=dict)
+
+
+class RenewRequest(Message):
+    """What an agent posts to `/enrol/v1/renew`, and the arguments of the `renew` command.
+
+    An agent that is connected needs no request: the releaser sends it an instruction `renew` with the arguments
+    `user_jwt` and `expires`, in time and over the bus.
+    """
+
+    cluster: str
+    public_key: str
+    nonce: str
+    proof: str
+    """Signature in hex by the agent's key over `towline-renew:<cluster>:<nonce>`."""
+    uid: str
 
 
 class Enrolment(Message):

@@ -126,6 +126,9 @@ class Rendered(Message):
     tree: str
     complete: bool
     """Everything was read whole: only then does an absent app or target mean *removed*."""
+    clusters_version: int = 0
+    """`ClusterIndex.version` of the clusters that this render knew, 0 without any: a target is only absent from a
+    cluster that the renderer knew."""
     provenance: tuple[Provenance, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
     listing: RenderListing | None = None
