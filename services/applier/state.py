@@ -1,0 +1,168 @@
+"""What the applier knows when it decides: wanted objects, its inventory, and what is live.
+
+*Unknown* is a state of its own: what could not be read is never taken for absent, so it is neither created nor
+deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.core.objects import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an object asks for itself, by annotations."""
+
+    keep: bool = False
+    """Stays in the cluster when it leaves the bundle."""
+    ignore: bool = False
+    """Is neither applied nor pruned."""
+    if_absent: bool = False
+    """Is created when it is absent, and never changed."""
+    recreate: bool = False
+    """May be deleted and created when a field that cannot change has changed."""
+    adopt: bool = False
+    """May be taken over from another tool."""
+    allow_empty: bool = False
+    """May lose its whole body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One object of a bundle, ready to be sent."""
+
+    key: ObjectKey
+    version: str
+    """The version of its `apiVersion`: `v1`."""
+    body: bytes
+    """Canonical JSON with our label and annotation: the body of the PATCH, as it is."""
+    digest: str
+    """Keyed digest of the body: tells nothing about a Secret's values."""
+    wave: int = 0
+    policy: Policy = Policy()
+    bodied: bool = True
+    """Has fields besides its identity and metadata (rule A14)."""
+    tracked: bool = True
+    """False: created when absent and forgotten, as the app's namespace is."""
+
+    @property
+    def api_version(self) -> str:
+        """Return `group/version`, or the version alone in the core group."""
+        return f"{self.key.group}/{self.version}" if self.key.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object in the inventory of an app."""
+
+    key: ObjectKey
+    version: str
+    """The version last applied."""
+    uid: str = ""
+    """Empty: claimed, never seen applied."""
+    desired: str = ""
+    """`Wanted.digest` last applied; empty: claimed only."""
+    owned: str = ""
+    """Digest of our Apply entry's fields after our last write."""
+    owned_at: str = ""
+    """Time of that entry, compared for equality only; may be absent."""
+    resource_version: str = ""
+    created: bool = False
+    """We made it; False: it was adopted, or is claimed only."""
+    wave: int = 0
+    keep: bool = False
+    bodied: bool = False
+    approved: str = ""
+    """Digest of the approval that released its deletion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an app's inventory says about the app as a whole."""
+
+    app: str
+    epoch: int = 0
+    generation: int = 0
+    """The highest release accepted."""
+    key: str = ""
+    """Id of the release key under which it was accepted."""
+    bundle: str = ""
+    """Digest of the bundle that was last claimed; empty after a tombstone."""
+    settled_bundle: str = ""
+    """Digest of the bundle that was last applied whole."""
+    attempt: int = 0
+    """How often the present release was tried."""
+    settled: bool = True
+    """False: claimed, and the last step was not reached."""
+    recovered: bool = False
+    """The entries were found again by our annotations after the inventory was lost: nothing is pruned (M7)."""
+    approval_used: str = ""
+    """Digest of the last approval that was taken: each works once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The objects that an app owns in this cluster."""
+
+    header: Header
+    entries: Mapping[ObjectKey, Entry] = field(default_factory=dict)
+
+
+class Why(StrEnum):
+    """Why a live state is unknown."""
+
+    NOT_READ = "NotRead"
+    """Nobody looked."""
+    UNSERVED = "UnknownKind"
+    """The API server does not serve the kind now."""
+    FORBIDDEN = "Forbidden"
+    """The agent may not read it."""
+    FAILED = "Failed"
+    """Reading failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The API server said that the object does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The object exists; these are facts of its metadata."""
+
+    uid: str
+    resource_version: str = ""
+    generation: int = 0
+    owner: str = ""
+    """Our annotation's value: `app:group/kind:namespace/name`."""
+    agent: str = ""
+    """Our label's value."""
+    foreign: str = ""
+    """Another tool that tracks it, in words: `Helm release shop/api`."""
+    owned: str = ""
+    """Digest of our Apply entry's fields; empty when there is none."""
+    owned_at: str = ""
+    managers: tuple[str, ...] = ()
+    """Names of the other field managers."""
+    keep: bool = False
+    """An annotation on the live object forbids pruning."""
+    ignored: bool = False
+    """An annotation on the live object forbids any write."""
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can say whether the object exists."""
+
+    why: Why = Why.NOT_READ
+    detail: str = ""
+
+
+Live = Absent | Present | Unknown
+NOT_READ = Unknown()
