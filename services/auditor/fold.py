@@ -29,7 +29,7 @@ from services.auditor.changes import (
 from services.auditor.ledger import Event
 from shared.core.canonical import digest, encode
 from shared.core.status import Result
-from shared.messages.base import time_text
+from shared.core.times import time_text
 from shared.messages.releases import Cluster
 from shared.messages.renders import Problem, Provenance, Rendered, RenderListing, TargetRender
 from shared.messages.reports import Answer, Report, Status

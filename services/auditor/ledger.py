@@ -16,7 +16,7 @@ from typing import Any
 from shared import subjects
 from shared.core.canonical import decode, encode
 from shared.core.names import name_problem
-from shared.messages.base import time_text
+from shared.core.times import time_text
 from shared.messages.facts import CloudEvent
 
 ORIGIN = bytes(32)

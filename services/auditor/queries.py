@@ -36,7 +36,7 @@ from services.auditor.tables import (
     targets,
 )
 from shared.core.status import ClusterState, Health, Result, Sync
-from shared.messages.base import time_text
+from shared.core.times import time_text
 from shared.messages.releases import Membership
 
 _t = targets.c

@@ -6,12 +6,12 @@ not know it refuses the message instead of misreading it.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from shared.core.canonical import encode
+from shared.core.times import time_text
 from shared.errors import PermanentError
 
 SCHEMA = 1
@@ -21,11 +21,6 @@ class MessageError(PermanentError):
     """Bytes are not the message they should be."""
 
     code = "message.invalid"
-
-
-def time_text(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds and `Z`; `moment` must be in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(time_text, return_type=str)]
