@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -99,4 +100,95 @@ class Read:
 
 def options_of(release_options: Mapping[str, Any]) -> Read:
     """Return the options of a release; a value that is not understood leaves the default and gives a warning."""
-    raise NotImplementedError
+    values: dict[str, Any] = {}
+    warnings: list[str] = []
+    for name, value in release_options.items():
+        if name in _LATER or value is None:
+            continue
+        if name not in _READERS:
+            warnings.append(f"option {name!r} is not known to this agent: it changes nothing")
+            continue
+        field_name, reader = _READERS[name]
+        try:
+            found = reader(value)
+        except (ValueError, TypeError, KeyError):
+            warnings.append(f"option {name!r} has a value that is not understood: the default counts")
+        else:
+            values.update(found if isinstance(found, dict) else {field_name: found})
+    return Read(Options(**values), tuple(warnings))
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def seconds(value: Any) -> float:
+    """Return the seconds of a duration like `90s`, `5m`, `1h30m`, or of a number.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    match = _DURATION.fullmatch(str(value))
+    if not match or not match.group(0):
+        raise ValueError(value)
+    parts = match.groupdict()
+    return sum(float(parts[unit] or 0) * scale for unit, scale in _UNITS.items())
+
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _UNITS))
+
+
+def _retry(value: Any) -> dict[str, float]:
+    names = {"first": "retry_first_s", "max": "retry_max_s"}
+    return {names[name]: seconds(text) for name, text in dict(value).items()}
+
+
+def _rules(value: Any) -> tuple[IgnoreRule, ...]:
+    return tuple(_rule(rule) for rule in value)
+
+
+def _rule(rule: Any) -> IgnoreRule:
+    return IgnoreRule(
+        {_text(name): _text(glob) for name, glob in dict(rule.get("target") or {}).items()},
+        tuple(_text(path) for path in rule.get("paths") or ()),
+        tuple(_text(manager) for manager in rule.get("managers") or ()),
+    )
+
+
+def _suspension(value: Any) -> dict[str, Any]:
+    return {"suspend": {_text(name): _text(text) for name, text in dict(value).items()} if value else None}
+
+
+_READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "namespace": ("namespace", _text),
+    "prune": ("prune", _truth),
+    "drift": ("drift", Drift),
+    "createNamespace": ("create_namespace", _truth),
+    "interval": ("interval_s", seconds),
+    "timeout": ("timeout_s", seconds),
+    "retry": ("", _retry),
+    "onError": ("on_error", OnError),
+    "conflicts": ("conflicts", Conflicts),
+    "onImmutable": ("on_immutable", OnImmutable),
+    "adopt": ("adopt", Adopt),
+    "deletionPolicy": ("deletion_policy", DeletionPolicy),
+    "wait": ("wait", _truth),
+    "allowEmpty": ("allow_empty", _truth),
+    "pruneCRDs": ("prune_crds", _truth),
+    "ignore": ("ignore", _rules),
+    "suspend": ("", _suspension),
+}
+# Known keys of the fleet format that others obey, or that cannot do harm when a later version obeys them.
+_LATER = frozenset({"atomic", "preflight", "dependsOn", "runAs", "windows", "healthChecks"})

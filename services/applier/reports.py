@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.core.canonical import encode
 from shared.core.status import Health, Result, Sync
+from shared.core.times import time_text
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +137,18 @@ class Heartbeat:
 
 def to_bytes(message: Report | Answer | Status | Heartbeat) -> bytes:
     """Return the message in canonical JSON."""
-    raise NotImplementedError
+    return encode({"schema": SCHEMA, "crit": [], **_plain(message)})
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return time_text(value)
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {name: _plain(item) for name, item in value.items()}
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        case _:
+            return value

@@ -1,0 +1,95 @@
+import pytest
+
+from services.applier.options import (
+    Adopt,
+    Conflicts,
+    DeletionPolicy,
+    Drift,
+    IgnoreRule,
+    OnImmutable,
+    Options,
+    options_of,
+    seconds,
+)
+
+
+def test_nothing_said_means_the_fleet_formats_defaults():
+    assert options_of({}).options == Options()
+    assert options_of({"runAs": None, "prune": None}) == options_of({})
+
+
+def test_all_keys_of_the_fleet_format_are_known():
+    read = options_of(
+        {
+            "namespace": "shop",
+            "prune": False,
+            "drift": "report",
+            "createNamespace": False,
+            "interval": "10m",
+            "timeout": "1h30m",
+            "retry": {"first": "5s", "max": "1m"},
+            "onError": "stop",
+            "conflicts": "yield",
+            "onImmutable": "recreate",
+            "adopt": "all",
+            "deletionPolicy": "keep-data",
+            "atomic": False,
+            "preflight": "none",
+            "wait": False,
+            "ignore": [{"target": {"kind": "Deployment"}, "paths": ["/spec/replicas"], "managers": ["keda"]}],
+            "dependsOn": [],
+            "runAs": "",
+            "windows": [],
+            "healthChecks": [],
+            "suspend": {"reason": "move", "until": ""},
+        },
+    )
+
+    assert read.warnings == ()
+    assert read.options.namespace == "shop"
+    assert not read.options.prune
+    assert read.options.drift is Drift.REPORT
+    assert (read.options.interval_s, read.options.timeout_s) == (600, 5400)
+    assert (read.options.retry_first_s, read.options.retry_max_s) == (5, 60)
+    assert read.options.conflicts is Conflicts.YIELD
+    assert read.options.on_immutable is OnImmutable.RECREATE
+    assert read.options.adopt is Adopt.ALL
+    assert read.options.deletion_policy is DeletionPolicy.KEEP_DATA
+    assert read.options.ignore == (IgnoreRule({"kind": "Deployment"}, ("/spec/replicas",), ("keda",)),)
+    assert read.options.suspend == {"reason": "move", "until": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prune", "false"),
+        ("prune", 0),
+        ("drift", "corect"),
+        ("timeout", "soon"),
+        ("timeout", ""),
+        ("retry", {"last": "1s"}),
+        ("retry", 5),
+        ("ignore", [{"paths": [1]}]),
+        ("namespace", 5),
+        ("prunes", True),
+    ],
+)
+def test_what_is_not_understood_is_a_warning_and_no_other_policy(name, value):
+    read = options_of({name: value})
+
+    assert read.options == Options()
+    assert len(read.warnings) == 1
+    assert repr(name) in read.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90), ("5m", 300), ("1d", 86400), ("1.5h", 5400), ("500ms", 0.5), (7, 7), (0.5, 0.5)]
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "m", "-5m", -5, True, None])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError):
+        seconds(text)
