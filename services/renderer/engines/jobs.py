@@ -1,0 +1,96 @@
+"""Say what a job for an engine is, and how it and its answer travel between the service and the child.
+
+A message is two lengths of 8 bytes, a JSON head and a body of bytes. Nothing is unpickled: the service believes no child,
+for a chart may have taken it over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from struct import Struct
+from typing import Any
+
+from shared.core.canonical import decode, encode
+from shared.errors import Finding
+
+LENGTHS = Struct(">QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one engine shall make of these files; the fields are those of `AppInputs`."""
+
+    engine: str
+    app: str
+    namespace: str
+    root: str = ""
+    layers: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    template: str = ""
+    values: str = ""
+    parameters: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a child made of a job: a bundle, or the findings that forbid one."""
+
+    data: bytes = b""
+    keys: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def job_message(job: Job, cpu_s: int) -> list[bytes]:
+    """Return the pieces of the message that carries `job`."""
+    head = _parameters(job)
+    head["files"] = [[path, len(content)] for path, content in job.files.items()]
+    packed = encode({"job": head, "cpu_s": cpu_s})
+    return [LENGTHS.pack(len(packed), sum(map(len, job.files.values()))), packed, *job.files.values()]
+
+
+def _parameters(job: Job) -> dict[str, Any]:
+    """Return the fields of `job` but its files, which are large."""
+    names = ("engine", "app", "namespace", "root", "layers", "groups", "template", "values", "parameters")
+    return {name: getattr(job, name) for name in names}
+
+
+def job_of(head: Mapping[str, Any], body: bytes) -> Job:
+    """Return the job that a message carries."""
+    fields = dict(head)
+    files, position = {}, 0
+    for path, size in fields.pop("files"):
+        files[path] = body[position : position + size]
+        position += size
+    fields["layers"] = tuple(fields["layers"])
+    fields["groups"] = tuple(map(tuple, fields["groups"]))
+    return Job(**fields, files=files)
+
+
+def answer_message(answer: Answer) -> list[bytes]:
+    """Return the pieces of the message that carries `answer`."""
+    head = encode(
+        {
+            "keys": answer.keys,
+            "warnings": [asdict(each) for each in answer.warnings],
+            "findings": [asdict(each) for each in answer.findings],
+        },
+    )
+    return [LENGTHS.pack(len(head), len(answer.data)), head, answer.data]
+
+
+def answer_of(head: bytes, body: bytes) -> Answer:
+    """Return the answer that a message carries.
+
+    Raises:
+        NotJSONError, TypeError, KeyError: it carries none.
+    """
+    fields = decode(head)
+    return Answer(
+        data=body,
+        keys=tuple(map(str, fields["keys"])),
+        warnings=tuple(Finding(**each) for each in fields["warnings"]),
+        findings=tuple(Finding(**each) for each in fields["findings"]),
+    )
