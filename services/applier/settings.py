@@ -1,0 +1,167 @@
+"""What an agent is told at its start; read once, without pydantic, which an agent's memory has no room for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.applier.kube.access import Access
+from services.applier.kube.credentials import (
+    Credentials,
+    FixedCredentials,
+    KubeconfigCredentials,
+    PodCredentials,
+)
+from services.applier.kube.throttle import MAX_IN_FLIGHT
+from shared.core.names import name_problem
+from shared.errors import PermanentError
+
+
+class SettingsError(PermanentError):
+    """The agent's settings cannot be used; all that is wrong is named at once."""
+
+    code = "settings.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often things happen, in seconds; tests that watch one make it short."""
+
+    look_s: float = 60.0
+    """A look at the bus without any hint, moved by a quarter."""
+    heartbeat_s: float = 25.0
+    """Moved by a fifth; the hub says *gone* after 90 s."""
+    stale_s: float = 300.0
+    """Nothing read from the bus for so long: the status says so, nothing else happens."""
+    coalesce_s: float = 1.5
+    """Changes of status within this time are sent together."""
+    debounce_s: float = 0.1
+    """Signs of drift within this time are looked at together."""
+    refused_s: float = 60.0
+    """A hub that refuses is asked again after this time at the earliest."""
+    lease_s: float = 15.0
+    renew_lease_s: float = 5.0
+    probe_s: float = 2.0
+    """Between two looks at something that is coming: a namespace, a kind, an object's end."""
+    wait_kind_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplierSettings:
+    """One agent: its hub, its cluster, and where it keeps its identity."""
+
+    hub: str = ""
+    """URL; a join token brings its own."""
+    join: str = field(default="", repr=False)
+    """The join token; needed until the agent has an identity."""
+    kubeconfig: Path | None = None
+    """None: this pod's own service account."""
+    context: str = ""
+    access: Access | None = None
+    """Ready-made access, for programs that run many agents against clusters that they made themselves."""
+    data: Path | None = None
+    """Where identity and bundles are kept; None: the identity in the cluster's Secret, bundles in memory."""
+    namespace: str = "towline"
+    """Where the agent keeps its things in its cluster."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """Labels that this cluster asks for; the fleet decides which of them count."""
+    strict_tls: bool = True
+    in_flight: int = MAX_IN_FLIGHT
+    """Requests to the API server at one time."""
+    bus_ca: Path | None = None
+    """CA of the bus, where the system does not know it."""
+    probe_listen: str = "127.0.0.1:0"
+    log_format: str = "json"
+    log_level: str = "info"
+    pace: Pace = Pace()
+
+    def credentials(self) -> Credentials:
+        """Return how this agent signs in to its cluster."""
+        if self.access is not None:
+            return FixedCredentials(self.access)
+        if self.kubeconfig is not None:
+            return KubeconfigCredentials(self.kubeconfig, self.context)
+        return PodCredentials()
+
+
+def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
+    """Return the settings that `TOWLINE_AGENT_*` variables give.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    problems: list[str] = []
+    told = {
+        name.removeprefix("TOWLINE_AGENT_").lower(): value
+        for name, value in environment.items()
+        if name.startswith("TOWLINE_AGENT_") and value
+    }
+    shared = {
+        "log_format": environment.get("TOWLINE_LOG_FORMAT", ""),
+        "log_level": environment.get("TOWLINE_LOG_LEVEL", ""),
+    }
+    unknown = set(told) - _KNOWN
+    problems += [f"TOWLINE_AGENT_{name.upper()} is not a setting" for name in sorted(unknown)]
+    join = told.get("join", "")
+    if file := told.get("join_file"):
+        join = _text_of(file, problems)
+    settings = ApplierSettings(
+        hub=told.get("hub", ""),
+        join=join.strip(),
+        kubeconfig=_path(told.get("kubeconfig")),
+        context=told.get("context", ""),
+        data=_path(told.get("data")),
+        namespace=told.get("namespace", "towline"),
+        claims=_claims(told.get("claims", ""), problems),
+        strict_tls=told.get("strict_tls", "true").lower() not in {"false", "0", "no"},
+        in_flight=_number(told.get("in_flight", str(MAX_IN_FLIGHT)), "TOWLINE_AGENT_IN_FLIGHT", problems),
+        bus_ca=_path(told.get("bus_ca")),
+        probe_listen=told.get("probe_listen", "127.0.0.1:0"),
+        log_format=shared["log_format"] or "json",
+        log_level=shared["log_level"] or "info",
+    )
+    if problem := name_problem(settings.namespace) if settings.namespace != "towline" else "":
+        problems.append(f"TOWLINE_AGENT_NAMESPACE: {problem}")
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings
+
+
+_KNOWN = frozenset(
+    [
+        "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",
+        "bus_ca", "probe_listen",
+    ]
+)  # fmt: skip
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _text_of(file: str, problems: list[str]) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        problems.append(f"TOWLINE_AGENT_JOIN_FILE: cannot read {file}: {error.strerror}")
+        return ""
+
+
+def _claims(text: str, problems: list[str]) -> dict[str, str]:
+    """Return the labels of `a=b,c=d`."""
+    claims: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if equals and name.strip():
+            claims[name.strip()] = value.strip()
+        else:
+            problems.append(f"TOWLINE_AGENT_CLAIMS: {part!r} is not name=value")
+    return claims
+
+
+def _number(text: str, name: str, problems: list[str]) -> int:
+    if text.isdecimal() and int(text):
+        return int(text)
+    problems.append(f"{name}: {text!r} is not a number above 0")
+    return 1
