@@ -13,16 +13,18 @@ _LINE = re.compile(r"(?:yaml: )?line (\d+)")
 _WORD = re.compile(r"[^\s'\"`,;()\[\]]+")
 _TARGET = re.compile(r"no matches for Id ([A-Za-z0-9]+)\.[^/]*/([^.\s;]+)")
 _NOISE = re.compile(r"^(# )?Warning:")
+# Addresses in kubectl's memory: another at each run.
+_ADDRESS = re.compile(r"&\{0x[0-9a-f]+ [^}]*\}|\b0x[0-9a-f]{6,}\b")
 _LONGEST = 600
 
 
 def finding(words: str, files: Mapping[str, bytes], root: str, folders: Iterable[str]) -> Finding:
     """Return the finding for what kubectl said; `folders` are ours and mean nothing to people."""
     lines = [line for line in words.splitlines() if line and not _NOISE.search(line)]
-    text = " ".join(lines).removeprefix("error: ")
+    text = _ADDRESS.sub("", " ".join(lines).removeprefix("error: "))
     for folder in folders:
         text = text.replace(f"{folder}/", "").replace(folder, root or ".")
-    file = _named(text, files, root) or _patch(text, files) or _kustomization(files, root)
+    file = _named(text, files, root) or _patch(text, files, root) or _kustomization(files, root)
     line = _LINE.search(text)
     return Finding(
         code="render.kustomize",
@@ -50,19 +52,18 @@ def _named(text: str, files: Mapping[str, bytes], root: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _patch(text: str, files: Mapping[str, bytes]) -> str:
-    """Return the file of the patch whose target is not there."""
+def _patch(text: str, files: Mapping[str, bytes], root: str) -> str:
+    """Return the file of the patch whose target is not there; the overlay's own files come first."""
     target = _TARGET.search(text)
     if target is None:
         return ""
     kind = re.compile(rf"^kind:\s*{re.escape(target[1])}\s*$", re.MULTILINE)
     name = re.compile(rf"^\s+name:\s*['\"]?{re.escape(target[2])}['\"]?\s*$", re.MULTILINE)
-    fitting = [
-        path
-        for path, content in files.items()
-        if path.endswith((".yaml", ".yml")) and kind.search(t := content.decode(errors="replace")) and name.search(t)
-    ]
-    return fitting[0] if len(fitting) == 1 else ""
+    for path in sorted(files, key=lambda each: (posixpath.dirname(each) != root, each)):
+        content = files[path].decode(errors="replace") if path.endswith((".yaml", ".yml")) else ""
+        if kind.search(content) and name.search(content):
+            return path
+    return ""
 
 
 def _kustomization(files: Mapping[str, bytes], root: str) -> str:

@@ -11,13 +11,23 @@ from shared.core.canonical import decode
 from shared.errors import Finding, FindingsError
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox in which what a mapping holds goes before what it can do: `cluster.values` is not a method."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 def filled(content: bytes, path: str, values: str) -> bytes:
     """Return the text of the template at `path`; `values` is canonical JSON of the names that it may use.
 
     Raises:
         FindingsError: it is no template, names something that is not there, or does what templates may not do.
     """
-    environment = ImmutableSandboxedEnvironment(  # it writes YAML, not HTML
+    # What it writes is YAML, not HTML: nothing is escaped.
+    environment = _Environment(
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
