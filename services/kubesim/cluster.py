@@ -1,0 +1,141 @@
+"""Be one simulated cluster: its store, what it serves now, its clock, and what tests ask of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from services.kubesim.discovery import Catalogue
+from services.kubesim.kinds import BUILTIN, BUILTIN_LEGACY, Resource
+from services.kubesim.schema import Shape, from_openapi
+from services.kubesim.schemas import META, shape_of
+from services.kubesim.store import Name, Store
+
+UIDS = uuid.UUID("0b6d8a52-2f0c-4f6e-9d1c-6d3a5a4f9c11")
+CRDS = "apiextensions.k8s.io/customresourcedefinitions"
+NAMESPACES = "/namespaces"
+BIRTH_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+@cache
+def builtin_catalogue(*, legacy: bool) -> Catalogue:
+    """Return the catalogue of the built-in kinds, the same one for all clusters of a process."""
+    return Catalogue(BUILTIN_LEGACY if legacy else BUILTIN)
+
+
+def clock() -> datetime:
+    """Return the present time."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class ClusterState:
+    """Everything a cluster consists of; the API, the writes and the controllers work on it."""
+
+    name: str
+    legacy: bool = False
+    clock: Callable[[], datetime] = clock
+    store: Store = field(default_factory=Store)
+    custom: dict[str, tuple[Resource, ...]] = field(default_factory=dict)
+    shapes: dict[tuple[str, str], Shape] = field(default_factory=dict)
+    catalogue: Catalogue = field(init=False)
+    hidden_groups: frozenset[str] = frozenset()
+    """Groups that discovery does not show at present, as on a starting server."""
+    failing: set[str] = field(default_factory=set)
+    """Names of workloads that never become healthy."""
+    service_addresses: int = 10
+    settle: bool = True
+    """Whether the controllers run: workloads become ready, claims bound, jobs complete."""
+
+    def __post_init__(self) -> None:
+        self.catalogue = builtin_catalogue(legacy=self.legacy)
+
+    def now(self) -> str:
+        """Return the present time as objects carry it."""
+        return self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @staticmethod
+    def new_uid() -> str:
+        """Return a fresh UID."""
+        return str(uuid.uuid4())
+
+    def stable_uid(self, what: str) -> str:
+        """Return the UID of an object every cluster has; stable over restarts, another one in each cluster."""
+        return str(uuid.uuid5(UIDS, f"{self.name}/{what}"))
+
+    def shape(self, resource: Resource) -> Shape:
+        """Return the type of a resource's objects."""
+        if not resource.custom:
+            return shape_of(resource.kind)
+        return self.shapes[resource.storage, resource.version]
+
+    def namespace(self, name: str) -> dict[str, Any] | None:
+        """Return a Namespace object, None when there is none."""
+        stored = self.store.get(NAMESPACES, Name("", name))
+        return stored.decode() if stored else None
+
+    def serve_custom(self, crd: Mapping[str, Any]) -> None:
+        """Serve the versions of an established CRD from now on."""
+        resources, shapes = described(crd)
+        name = crd["metadata"]["name"]
+        storage = resources[0].storage if resources else ""
+        if self.custom.get(name) == resources and all(self.shapes.get(key) == shape for key, shape in shapes.items()):
+            return
+        self.custom[name] = resources
+        self.shapes.update(shapes)
+        self._describe()
+        if storage:
+            self.store.end_watches(storage)
+
+    def drop_custom(self, name: str) -> None:
+        """Serve the kinds of a removed CRD no more."""
+        if self.custom.pop(name, None) is not None:
+            self._describe()
+
+    def _describe(self) -> None:
+        base = builtin_catalogue(legacy=self.legacy)
+        extra = [one for resources in self.custom.values() for one in resources]
+        self.catalogue = Catalogue((*base.resources, *extra)) if extra else base
+
+
+def described(crd: Mapping[str, Any]) -> tuple[tuple[Resource, ...], dict[tuple[str, str], Shape]]:
+    """Return the resources and shapes that a CRD (v1) declares."""
+    spec = crd["spec"]
+    names = spec["names"]
+    versions = [one for one in spec.get("versions") or () if one.get("served", True)]
+    stored = next((one["name"] for one in spec.get("versions") or () if one.get("storage")), "")
+    storage = f"{spec['group']}/{names['plural']}"
+    resources = tuple(
+        Resource(
+            group=spec["group"],
+            version=one["name"],
+            kind=names["kind"],
+            plural=names["plural"],
+            namespaced=spec.get("scope") != "Cluster",
+            short=tuple(names.get("shortNames") or ()),
+            status="status" in (one.get("subresources") or {}),
+            scale="scale" in (one.get("subresources") or {}),
+            generation=True,
+            categories=tuple(names.get("categories") or ()),
+            storage=storage,
+            stored_version=stored,
+            custom=True,
+            singular=names.get("singular") or names["kind"].lower(),
+            list_kind=names.get("listKind") or "",
+        )
+        for one in versions
+    )
+    shapes = {(storage, one["name"]): _custom_shape(one) for one in versions}
+    return resources, shapes
+
+
+def _custom_shape(version: Mapping[str, Any]) -> Shape:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+    inner = from_openapi(schema if "type" in schema else {**schema, "type": "object"})
+    text = Shape("leaf", "string")
+    fields = {**inner.fields, "apiVersion": text, "kind": text, "metadata": META}
+    return Shape("struct", fields=fields, open=inner.open)

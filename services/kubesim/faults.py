@@ -1,0 +1,127 @@
+"""Misbehave on demand: refusals, hanging and broken connections, a frozen server, for a number of requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from services.kubesim.answers import REASONS, RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as tests see it; the query is decoded, the body is not kept."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    user_agent: str
+
+
+Match = Callable[[Request], bool]
+
+
+def anything(_request: Request) -> bool:
+    """Match every request."""
+    return True
+
+
+@dataclass(slots=True)
+class Fault:
+    """What happens to the next `count` requests that match."""
+
+    kind: Literal["answer", "hang", "reset"]
+    count: int
+    match: Match
+    status: int = 0
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ConnectionReset(Exception):  # noqa: N818 -- an order to the server, no error
+    """Break the connection instead of answering."""
+
+
+class FakedAnswer(Exception):  # noqa: N818 -- an answer, no error
+    """Send this answer instead of the true one."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.status)
+        self.fault = fault
+
+
+class Faults:
+    """The faults of one cluster; a test arms them, requests use them up in the order they were armed."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+        self._running = asyncio.Event()
+        self._running.set()
+        self._released = asyncio.Event()
+
+    def fail_next(
+        self,
+        count: int = 1,
+        status: int = 503,
+        body: Any = None,
+        *,
+        match: Match = anything,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer the next `count` matching requests with `status`; a body of text goes out as text/plain."""
+        self._armed.append(Fault("answer", count, match, status, body, dict(headers or {})))
+
+    def hang_next(self, count: int = 1, *, match: Match = anything) -> None:
+        """Never answer the next `count` matching requests, until `release` or the client gives up."""
+        self._armed.append(Fault("hang", count, match))
+
+    def reset_next(self, count: int = 1, *, match: Match = anything) -> None:
+        """Break the connection of the next `count` matching requests without an answer."""
+        self._armed.append(Fault("reset", count, match))
+
+    def freeze(self) -> None:
+        """Let every request wait until `thaw`: the server accepts connections and says nothing."""
+        self._running.clear()
+
+    def thaw(self) -> None:
+        """Serve again what waits and what comes."""
+        self._running.set()
+
+    def release(self) -> None:
+        """Let hanging requests go on, and forget all armed faults."""
+        self._armed.clear()
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def meet(self, request: Request) -> None:
+        """Let a request meet the fault meant for it, if there is one.
+
+        Raises:
+            ConnectionReset: the connection is to be broken.
+            FakedAnswer: another answer is to be sent.
+        """
+        await self._running.wait()
+        fault = next((one for one in self._armed if one.match(request)), None)
+        if fault is None:
+            return
+        fault.count -= 1
+        if fault.count <= 0:
+            self._armed.remove(fault)
+        match fault.kind:
+            case "hang":
+                await self._released.wait()
+            case "reset":
+                raise ConnectionReset
+            case _:
+                raise FakedAnswer(fault)
+
+
+def body_of(fault: Fault) -> tuple[Any, bool]:
+    """Return the body a faked answer has, and whether it is plain text."""
+    if isinstance(fault.body, str):
+        return fault.body, True
+    if fault.body is not None:
+        return fault.body, False
+    return RefusedError(fault.status, REASONS.get(fault.status, "fault on demand")).body(), False

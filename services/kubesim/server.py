@@ -1,0 +1,167 @@
+"""Serve any number of simulated clusters from one port, each below its own path."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from services.kubesim import api
+from services.kubesim.answers import RefusedError, unknown_path
+from services.kubesim.birth import bear
+from services.kubesim.cluster import ClusterState
+from services.kubesim.documents import document
+from services.kubesim.faults import ConnectionReset, FakedAnswer, Fault, Faults, Match, Request, anything, body_of
+from services.kubesim.handle import Objects
+
+BODY_LIMIT = 3 * 1024 * 1024
+REQUESTS_KEPT = 1000
+JSON = "application/json"
+UNAUTHORIZED = RefusedError(401, "Unauthorized")
+
+
+@dataclass(slots=True)
+class SimulatedCluster:
+    """One cluster as its users and tests see it."""
+
+    state: ClusterState
+    url: str
+    token: str
+    faults: Faults
+    requests: deque[Request] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
+
+    @property
+    def name(self) -> str:
+        """Return the cluster's name."""
+        return self.state.name
+
+    @property
+    def store(self) -> Objects:
+        """Return the direct way to the objects."""
+        return Objects(self.state)
+
+    def kubeconfig(self) -> str:
+        """Return a kubeconfig for this cluster, as YAML."""
+        return yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": self.name, "cluster": {"server": self.url}}],
+                "users": [{"name": self.name, "user": {"token": self.token}}],
+                "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": self.name}}],
+                "current-context": self.name,
+            },
+            sort_keys=False,
+        )
+
+    def fail_next(
+        self,
+        count: int = 1,
+        status: int = 503,
+        body: Any = None,
+        *,
+        match: Match = anything,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer the next `count` matching requests with `status`; a body of text goes out as text/plain."""
+        self.faults.fail_next(count, status, body, match=match, headers=headers)
+
+    def fail_workload(self, name: str, *, failing: bool = True) -> None:
+        """Let workloads of this name never become healthy, from their next change on; or let them again."""
+        (self.state.failing.add if failing else self.state.failing.discard)(name)
+
+    def hide_groups(self, *groups: str) -> None:
+        """Leave API groups out of discovery, as a starting server does; without groups show all again."""
+        self.state.hidden_groups = frozenset(groups)
+
+
+class SimulatedClusters:
+    """A server with `count` clusters; an async context manager."""
+
+    def __init__(
+        self, count: int = 1, *, legacy: bool = False, names: Sequence[str] = (), host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self._names = tuple(names) or tuple(f"sim-{number:04d}" for number in range(1, count + 1))
+        self._legacy = legacy
+        self._place = (host, port)
+        self._runner: web.ServerRunner | None = None
+        self._by_name: dict[str, SimulatedCluster] = {}
+        self.url = ""
+
+    @property
+    def clusters(self) -> list[SimulatedCluster]:
+        """Return all clusters in the order of their numbers."""
+        return list(self._by_name.values())
+
+    async def __aenter__(self) -> SimulatedClusters:
+        server = web.Server(self._handle, access_log=None, handler_cancellation=True, client_max_size=BODY_LIMIT)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await self._runner.setup()
+        host, port = self._place
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound = self._runner.addresses[0][1]
+        self.url = f"http://{host}:{bound}"
+        for name in self._names:
+            state = bear(ClusterState(name, legacy=self._legacy))
+            url = f"{self.url}/clusters/{name}"
+            self._by_name[name] = SimulatedCluster(state, url, secrets.token_urlsafe(24), Faults())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for cluster in self.clusters:
+            cluster.faults.release()
+            cluster.faults.thaw()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        _, _, name, path = (*request.path.split("/", 3), "", "", "")[:4]
+        cluster = self._by_name.get(name)
+        if cluster is None or not request.path.startswith("/clusters/"):
+            return _refusal(unknown_path())
+        try:
+            return await _served(cluster, request, f"/{path}")
+        except RefusedError as refused:
+            return _refusal(refused)
+        except FakedAnswer as faked:
+            return _faked(faked.fault)
+        except ConnectionReset:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+
+
+async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    seen = Request(request.method, path, dict(request.query), request.headers.get("User-Agent", ""))
+    cluster.requests.append(seen)
+    await cluster.faults.meet(seen)
+    # kubectl sends no credentials over plain http: none at all is let in, wrong ones are not.
+    if request.headers.get("Authorization", f"Bearer {cluster.token}") != f"Bearer {cluster.token}":
+        raise UNAUTHORIZED
+    found = document(cluster.state, request, path)
+    return found if found is not None else await api.answer(cluster.state, request, path)
+
+
+def _refusal(refused: RefusedError) -> web.Response:
+    if refused.plain:
+        return web.Response(text=f"{refused.message}\n", status=refused.code, headers=refused.headers)
+    return web.Response(
+        body=orjson.dumps(refused.body()), status=refused.code, headers=refused.headers, content_type=JSON
+    )
+
+
+def _faked(fault: Fault) -> web.Response:
+    body, plain = body_of(fault)
+    if plain:
+        return web.Response(text=body, status=fault.status, headers=fault.headers)
+    return web.Response(body=orjson.dumps(body), status=fault.status, headers=fault.headers, content_type=JSON)

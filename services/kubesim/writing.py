@@ -1,0 +1,141 @@
+"""Carry out creates, replacements, patches and applies: what a request's body means for the object it names."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from services.kubesim import conversion
+from services.kubesim.answers import RefusedError, bad_request, not_found, schema_error
+from services.kubesim.apply import Intent, applied, typed_errors
+from services.kubesim.cluster import ClusterState
+from services.kubesim.commit import Object, Write, commit
+from services.kubesim.managed import Manager, read_managers
+from services.kubesim.store import Name
+from services.kubesim.tidy import tidied
+
+
+def read(cluster: ClusterState, write: Write) -> Object:
+    """Return the stored object, in its stored version.
+
+    Raises:
+        RefusedError: 404, there is none.
+    """
+    stored = cluster.store.get(write.resource.storage, write.name)
+    if stored is None:
+        raise not_found(write.subject)
+    return stored.decode()
+
+
+def create(cluster: ClusterState, write: Write, body: Object) -> Object:
+    """Create an object (POST) and return it."""
+    value = incoming(cluster, write, body)
+    metadata = value["metadata"]
+    if not write.name.name and metadata.get("generateName"):
+        name = metadata["generateName"] + secrets.token_hex(3)[:5]
+        write = _renamed(write, name)
+        metadata["name"] = name
+    if metadata.get("resourceVersion"):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    if cluster.store.get(write.resource.storage, write.name):
+        details = write.subject.details()
+        raise RefusedError(409, f"{write.subject} already exists", reason="AlreadyExists", details=details)
+    return commit(cluster, write, None, value)
+
+
+def _renamed(write: Write, name: str) -> Write:
+    return Write(write.resource, Name(write.name.namespace, name), write.manager, write.dry_run, strict=write.strict)
+
+
+def replace(cluster: ClusterState, write: Write, body: Object) -> Object:
+    """Replace an object (PUT) and return it."""
+    live = read(cluster, write)
+    value = incoming(cluster, write, body)
+    return commit(cluster, write, live, value)
+
+
+def patch(cluster: ClusterState, write: Write, change: Callable[[Object], Object]) -> Object:
+    """Change an object by what `change` makes of it, in the request's version, and return it."""
+    live = read(cluster, write)
+    shown = conversion.shown(write.resource, live)
+    changed = change(shown)
+    if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):
+        raise bad_request("the patch leaves no object")
+    return commit(cluster, write, live, incoming(cluster, write, changed))
+
+
+def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
+    """Apply a configuration (server-side apply) and return the object."""
+    if (body.get("metadata") or {}).get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    wanted = incoming(cluster, write, body, is_apply=True)
+    stored = cluster.store.get(write.resource.storage, write.name)
+    metadata = wanted["metadata"]
+    live = stored.decode() if stored else None
+    if live is None and write.subresource:
+        raise not_found(write.subject)
+    if live is None and metadata.get("uid"):
+        text = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+        raise RefusedError(
+            409, f"Operation cannot be fulfilled on {write.subject}: {text}", details=write.subject.details()
+        )
+    who = Manager(write.manager, "Apply", write.resource.api_version, write.subresource)
+    hidden = [("f:status",)] if write.resource.status and write.subresource != "status" else []
+    intent = Intent(who, write.force, frozenset(hidden))
+    before = dict(live or {})
+    managers = read_managers((before.get("metadata") or {}).get("managedFields"))
+    result = applied(cluster.shape(write.resource), live, wanted, managers, intent)
+    if live is None:
+        result.value.setdefault("metadata", {}).pop("resourceVersion", None)
+    return commit(cluster, write, live, result.value, applied_managers=result.managers)
+
+
+def incoming(cluster: ClusterState, write: Write, body: Object, *, is_apply: bool = False) -> Object:
+    """Return a request's object in the stored version, after the checks every write makes of it."""
+    resource = write.resource
+    if body.get("apiVersion") != resource.api_version or body.get("kind") != resource.kind:
+        if is_apply or body.get("apiVersion") or body.get("kind"):
+            given = f"{body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
+            raise bad_request(
+                f"invalid object type: {given}"
+                if is_apply
+                else f"{given} does not match {resource.api_version}, Kind={resource.kind}"
+            )
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+    metadata = body.get("metadata")
+    metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
+    given_space = metadata.setdefault("namespace", write.name.namespace) if resource.namespaced else None
+    if resource.namespaced and given_space != write.name.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+    name = metadata.get("name") or write.name.name
+    if write.name.name and name != write.name.name:
+        text = f"the name of the object ({name}) does not match the name on the URL ({write.name.name})"
+        raise bad_request(text)
+    if name:
+        metadata["name"] = name
+    value = conversion.stored(resource, {**body, "metadata": metadata})
+    _check_types(cluster, write, value, is_apply=is_apply)
+    return value if resource.custom else dict(tidied(cluster.shape(resource), value))
+
+
+def _check_types(cluster: ClusterState, write: Write, value: Object, *, is_apply: bool) -> None:
+    shape = cluster.shape(write.resource)
+    errors = typed_errors(shape, value)
+    if not is_apply:
+        unknown = [text for text in errors if text.endswith("field not declared in schema")]
+        wrong = [text for text in errors if ": expected " in text]
+        if wrong:
+            text = f'{write.resource.kind} in version "{write.resource.version}" cannot be handled as a {write.resource.kind}: {wrong[0]}'
+            raise bad_request(text)
+        if unknown and write.strict:
+            named = ", ".join(f'unknown field "{text.split(":")[0][1:]}"' for text in unknown)
+            raise bad_request(
+                f'{write.resource.kind} in version "{write.resource.version}" cannot be handled as a {write.resource.kind}: strict decoding error: {named}'
+            )
+        return
+    if errors:
+        place = f"{write.name.namespace}/{write.name.name}; {write.resource.api_version}, Kind={write.resource.kind}"
+        text = errors[0] if len(errors) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in errors)
+        raise schema_error(f"failed to create typed patch object ({place}): {text}")
