@@ -1,0 +1,240 @@
+"""Keep one session with the bus alive for ever: connect, watch, replace.
+
+A new session is made when the old one breaks, after a wait with full jitter, and also while the old one still works
+when the credentials changed: the new one listens before the old one goes, so that nothing is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from nats.aio.msg import Msg
+
+from shared.bus.errors import BusUnavailableError
+from shared.bus.session import BROKEN, Inlet, Session
+from shared.bus.values import Credentials, Pace
+from shared.errors import TowlineError
+
+FIRST_WAIT_S = 0.05
+INLET_MESSAGES = 1024
+
+log = structlog.get_logger("shared.bus")
+_random = random.SystemRandom()
+
+
+class Link:
+    """The session of the moment, and what must survive it."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        credentials: Callable[[], Credentials],
+        *,
+        name: str,
+        tls: ssl.SSLContext | None,
+        pace: Pace,
+    ) -> None:
+        self.pace = pace
+        self.stopping = asyncio.Event()
+        self.sessions = 0
+        self._urls = tuple(urls)
+        self._credentials = credentials
+        self._name = name
+        self._tls = tls
+        self._session: Session | None = None
+        self._inlets: set[Inlet] = set()
+        self._changed = asyncio.Event()
+        self._attention = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session now."""
+        return self._session is not None and not self._session.closed.is_set()
+
+    @property
+    def owner(self) -> str:
+        """The program or cluster whose credentials these are."""
+        return self._credentials().inbox.removeprefix("_INBOX_")
+
+    async def run(self) -> None:
+        """Hold a session for ever; ends by cancellation."""
+        attempt = 0
+        try:
+            while True:
+                session = await self._opened()
+                if session is None:
+                    attempt += 1
+                    await asyncio.sleep(_random.uniform(0, min(self.pace.reconnect_s, FIRST_WAIT_S * 2**attempt)))
+                    continue
+                attempt = 0
+                self._adopt(session)
+                await self._keep()
+        finally:
+            await self._drop()
+
+    async def session(self, timeout_s: float) -> Session:
+        """Return a working session, waiting for one at most `timeout_s`.
+
+        Raises:
+            BusUnavailableError: there was none in that time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while (session := self._session) is None or session.closed.is_set():
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise BusUnavailableError(
+                f"{self._name} is not connected to the bus", hint=f"is it up at {', '.join(self._urls)}?"
+            ) from error
+        return session
+
+    async def changed(self) -> None:
+        """Return at the next new session, or when the intake stops."""
+        await self._changed.wait()
+
+    async def ask(
+        self, subject: str, data: bytes, *, headers: Mapping[str, str] | None = None, timeout_s: float = 0.0
+    ) -> Msg:
+        """Send a request and return the first answer, whatever it says.
+
+        Raises:
+            BusUnavailableError: no connection, no answer in time, or nobody there to answer.
+            NotPermittedError: the server refused to take it from us.
+        """
+        limit = timeout_s or self.pace.answer_s
+        session = await self.session(limit)
+        with session.expect(subject) as (reply, waiting):
+            await session.send(subject, data, reply=reply, headers=headers)
+            try:
+                async with asyncio.timeout(limit):
+                    answer = await waiting.answers.get()
+            except TimeoutError as error:
+                raise BusUnavailableError(f"{subject}: no answer within {limit:g} s") from error
+        if isinstance(answer, TowlineError):
+            raise answer
+        if answer is None or status_of(answer) == "503":
+            raise BusUnavailableError(f"{subject}: nobody answers", hint="the bus may be in the middle of a rebuild")
+        return answer
+
+    async def add_inlet(self, subject: str) -> Inlet:
+        """Listen on a subject from now on, over all sessions to come."""
+        inlet = Inlet(subject, INLET_MESSAGES)
+        self._inlets.add(inlet)
+        session = self._session
+        if session is not None and self.connected:
+            try:
+                await session.listen(inlet)
+                await session.ping()
+            except BROKEN as error:
+                log.debug("bus_listen_postponed", subject=subject, error=str(error))
+        return inlet
+
+    async def remove_inlet(self, inlet: Inlet) -> None:
+        """Listen there no longer."""
+        self._inlets.discard(inlet)
+        if self._session is not None:
+            await self._session.forget(inlet)
+
+    def stop_intake(self) -> None:
+        """End all pulls and iterations; what is in hand goes on."""
+        self.stopping.set()
+        self._announce()
+        if self._session is not None:
+            self._session.stop_pulls()
+        for inlet in self._inlets:
+            inlet.put(None)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep a random part of `seconds`, at least half of it, or until the intake stops."""
+        try:
+            async with asyncio.timeout(seconds * _random.uniform(0.5, 1.0)):
+                await self.stopping.wait()
+        except TimeoutError:
+            return
+
+    def renew(self) -> None:
+        """Look at the credentials now, not at the next check."""
+        self._attention.set()
+
+    async def _opened(self) -> Session | None:
+        """Return a new session that hears everything it must, or None."""
+        session = None
+        try:
+            session = Session(self._credentials())
+            await session.open(self._urls, self._name, self._tls)
+            for inlet in tuple(self._inlets):
+                await session.listen(inlet)
+            await session.ping()
+        except (*BROKEN, TowlineError) as error:
+            log.info("bus_connection_failed", name=self._name, error=str(error) or type(error).__name__)
+            if session is not None:
+                await session.close()
+            return None
+        except BaseException:
+            if session is not None:
+                await session.close()
+            raise
+        return session
+
+    def _adopt(self, session: Session) -> None:
+        self._session = session
+        self.sessions += 1
+        log.info("bus_connected", name=self._name, sessions=self.sessions)
+        self._announce()
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _keep(self) -> None:
+        """Watch the session until it is dead; replace it while it lives when the credentials changed."""
+        while (session := self._session) is not None:
+            await self._noticed(session)
+            if not await self._alive(session):
+                log.info("bus_connection_lost", name=self._name)
+                await self._drop()
+            elif self._credentials_changed(session) and (fresh := await self._opened()) is not None:
+                self._adopt(fresh)
+                await session.close()
+
+    async def _noticed(self, session: Session) -> None:
+        """Return when the session closed, somebody asked for attention, or it is time to look."""
+        self._attention.clear()
+        session.on_closed = self._attention.set
+        if session.closed.is_set():
+            return
+        try:
+            async with asyncio.timeout(self.pace.liveness_s):
+                await self._attention.wait()
+        except TimeoutError:
+            return
+
+    async def _alive(self, session: Session) -> bool:
+        if session.closed.is_set():
+            return False
+        try:
+            await session.ping()
+        except BROKEN:
+            return False
+        return True
+
+    def _credentials_changed(self, session: Session) -> bool:
+        try:
+            return self._credentials() != session.credentials
+        except (TowlineError, OSError) as error:
+            log.warning("bus_credentials_unreadable", name=self._name, error=str(error))
+            return False
+
+    async def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def status_of(message: Msg) -> str:
+    """Return the status of an answer without content, or an empty string."""
+    return (message.headers or {}).get("Status", "")
