@@ -74,8 +74,9 @@ def _secret(_cluster: ClusterState, _live: Object | None, new: Object) -> None:
         try:
             base64.b64decode(text, validate=True)
         except ValueError as error:
-            text = f'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0 (.data.{key})'
-            raise RefusedError(500, f"failed to convert new object to proper version: {text}", reason="") from error
+            why = 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'
+            message = f"failed to convert new object to proper version: {why} (.data.{key})"
+            raise RefusedError(500, message, reason="") from error
 
 
 def _service(cluster: ClusterState, live: Object | None, new: Object) -> None:

@@ -10,7 +10,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from services.kubesim import patches, scaling, writing
+from services.kubesim import patches, protobuf, scaling, writing
 from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
@@ -22,6 +22,7 @@ from services.kubesim.store import Name
 from services.kubesim.watching import events, watch_of
 
 JSON = "application/json"
+BODY_LIMIT = 3 * 1024 * 1024
 PATCHES = {
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -89,10 +90,14 @@ def _resource(cluster: ClusterState, place: Place) -> Resource:
 
 
 async def _body(request: web.BaseRequest) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise RefusedError(413, "Request entity too large: limit is 3145728") from error
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise RefusedError(413, f"Request entity too large: limit is {BODY_LIMIT}")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 async def _read(call: Call) -> web.StreamResponse:
@@ -137,7 +142,9 @@ def _write(call: Call) -> Write:
 
 
 def _decoded(call: Call) -> Any:
-    """Return the body: JSON, or YAML where a client sends that."""
+    """Return the body: JSON, or YAML or protobuf where a client sends that."""
+    if call.body.startswith(protobuf.MAGIC):
+        return protobuf.decoded(call.body)
     try:
         return orjson.loads(call.body)
     except orjson.JSONDecodeError:
@@ -228,7 +235,7 @@ def _delete_collection(call: Call) -> web.Response:
     matches = matcher(call.query, call.place.namespace)
     options = _options(call)
     store = call.cluster.store
-    for name, stored in store.list(call.resource.storage):
+    for name, stored in store.select(call.resource.storage):
         if matches(name, stored) and store.get(call.resource.storage, name) and not dry_run(call.query):
             delete(call.cluster, call.resource, stored.decode(), options.get("propagationPolicy") or "")
     return _json(success(Subject(call.resource.group, call.resource.plural), ""))

@@ -58,13 +58,11 @@ def commit(
 ) -> Object:
     """Finish `value`, decide whether anything changed, and store it."""
     shape = cluster.shape(write.resource)
-    new = _only_part(write, live, value)
-    tracked = new["metadata"].pop("managedFields", None)
-    _check_locks(write, live, new["metadata"])
-    new = pruned(shape, new)
-    if not write.resource.custom:
-        new = tidied(shape, new)
-    new = defaulted(shape, new)
+    part = _only_part(write, live, value)
+    tracked = part["metadata"].pop("managedFields", None)
+    _check_locks(write, live, part["metadata"])
+    kept = pruned(shape, part)
+    new: Object = defaulted(shape, kept if write.resource.custom else tidied(shape, kept))
     admission.mutate(cluster, write.resource, live, new)
     _server_fields(cluster, write, live, new)
     if live is not None:
@@ -74,7 +72,7 @@ def commit(
         raise invalid(write.kind_subject, causes)
     managers = _managers(cluster, write, (live, new), tracked, applied_managers)
     if live is not None and _same(live, new) and managers == read_managers(live["metadata"].get("managedFields")):
-        return live
+        return dict(live)
     if managers:
         new["metadata"]["managedFields"] = write_managers(managers)
     if write.dry_run:

@@ -148,7 +148,7 @@ def _new_definition(value: Object) -> Object:
 
 def _old_definition(value: Object) -> Object:
     spec = dict(value.get("spec") or {})
-    stored_one = next((one for one in spec.get("versions") or () if one.get("storage")), {})
+    stored_one: Object = next((one for one in spec.get("versions") or () if one.get("storage")), {})
     return {**value, "spec": {**spec, "version": stored_one.get("name", "")}}
 
 

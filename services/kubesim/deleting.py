@@ -37,7 +37,7 @@ def delete(cluster: ClusterState, resource: Resource, live: Object, policy: str)
             _disown(cluster, storage, stored.decode(), metadata["uid"])
     elif policy == "Foreground" and any(_blocks(stored, metadata["uid"]) for _, stored in dependents):
         finalizers.append(FOREGROUND)
-    if resource.storage == CRDS and cluster.store.list(_storage_of(live)):
+    if resource.storage == CRDS and cluster.store.select(_storage_of(live)):
         finalizers.append(CLEANUP)
     spec_holds = resource.storage == NAMESPACES and (live.get("spec") or {}).get("finalizers")
     if not finalizers and not spec_holds:
@@ -197,12 +197,12 @@ def end_custom(cluster: ClusterState, crd: Mapping[str, Any]) -> None:
     """Delete the objects of a terminating CRD."""
     storage = _storage_of(crd)
     resource = cluster.catalogue.by_storage(storage)
-    for name, _ in cluster.store.list(storage):
+    for name, _ in cluster.store.select(storage):
         stored = cluster.store.get(storage, name)
         if stored is not None and resource is not None:
             delete(cluster, resource, stored.decode(), "Background")
 
 
 def _finish_definition(cluster: ClusterState, resource: Resource) -> None:
-    if not cluster.store.list(resource.storage):
+    if not cluster.store.select(resource.storage):
         let_go(cluster, CRDS, Name("", f"{resource.plural}.{resource.group}"), CLEANUP)

@@ -43,7 +43,7 @@ class Catalogue:
         """Return the resource in the version in which objects are stored."""
         served = [one for one in self.resources if one.storage == storage]
         exact = [one for one in served if one.api_version == one.stored_api_version]
-        return (exact or served or [None])[0]
+        return next(iter(exact or served), None)
 
     def versions(self, group: str) -> list[str]:
         """Return the versions of a group, preferred first."""

@@ -23,26 +23,28 @@ VERSION = {
 }
 LEGACY_VERSION = VERSION | {"minor": "15", "gitVersion": "v1.15.0"}
 SWAGGER = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.37.0"}, "paths": {}, "definitions": {}}
-HEALTH = {"/healthz", "/livez", "/readyz"}
 
 
 def document(cluster: ClusterState, request: web.BaseRequest, path: str) -> web.Response | None:
     """Return the document at `path`, None when it is no document's path."""
     catalogue = cluster.catalogue.without(cluster.hidden_groups) if cluster.hidden_groups else cluster.catalogue
-    if path in HEALTH:
-        return web.Response(text="ok")
-    if path == "/version":
-        return _sent(LEGACY_VERSION if cluster.legacy else VERSION)
-    if path in {"/api", "/apis"}:
-        return _root(catalogue, request, path, legacy=cluster.legacy)
-    if path == "/openapi/v2":
-        return _sent(SWAGGER)
-    if path == "/openapi/v3":
-        return web.Response(body=catalogue.openapi_index, content_type=JSON)
-    if path.startswith("/openapi/v3/"):
-        group, version = _group_version(path.removeprefix("/openapi/v3"))
-        return _sent(catalogue.openapi(group, version)) if _served(catalogue, group, version) else None
-    return _group(catalogue, path)
+    match path:
+        case "/healthz" | "/livez" | "/readyz":
+            found: web.Response | None = web.Response(text="ok")
+        case "/version":
+            found = _sent(LEGACY_VERSION if cluster.legacy else VERSION)
+        case "/api" | "/apis":
+            found = _root(catalogue, request, path, legacy=cluster.legacy)
+        case "/openapi/v2":
+            found = _sent(SWAGGER)
+        case "/openapi/v3":
+            found = web.Response(body=catalogue.openapi_index, content_type=JSON)
+        case _ if path.startswith("/openapi/v3/"):
+            group, version = _group_version(path.removeprefix("/openapi/v3"))
+            found = _sent(catalogue.openapi(group, version)) if _served(catalogue, group, version) else None
+        case _:
+            found = _group(catalogue, path)
+    return found
 
 
 def _sent(value: object) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.kubesim import conversion, patches, writing
@@ -28,13 +28,13 @@ class Objects:
         stored = self._cluster.store.get(resource.storage, Name(namespace if resource.namespaced else "", name))
         return conversion.shown(resource, stored.decode()) if stored else None
 
-    def list(self, api_version: str, kind: str, namespace: str = "") -> list[Object]:
+    def list(self, api_version: str, kind: str, namespace: str = "") -> Sequence[Object]:
         """Return the objects of a kind; an empty namespace means all."""
         resource = self._resource(api_version, kind)
-        found = self._cluster.store.list(resource.storage, namespace)
+        found = self._cluster.store.select(resource.storage, namespace)
         return [conversion.shown(resource, stored.decode()) for _, stored in found]
 
-    def objects(self) -> list[Object]:
+    def objects(self) -> Sequence[Object]:
         """Return every object of the cluster, each once."""
         return [stored.decode() for _, _, stored in self._cluster.store.everything()]
 

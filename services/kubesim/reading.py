@@ -75,7 +75,7 @@ def shaped(cluster: ClusterState, resource: Resource, value: Object, form: Form)
 
 def listed(cluster: ClusterState, resource: Resource, matches: Matches, query: Mapping[str, str], form: Form) -> bytes:
     """Return the body of a LIST."""
-    found = [(name, stored) for name, stored in cluster.store.list(resource.storage) if matches(name, stored)]
+    found = [(name, stored) for name, stored in cluster.store.select(resource.storage) if matches(name, stored)]
     version = _exact_version(cluster, query)
     page, metadata = _page(found, query, version)
     if form == "table":

@@ -55,6 +55,9 @@ ANY = Shape("any")
 LEAVES = {"s": "string", "i": "integer", "b": "boolean", "n": "number", "q": "quantity", "x": "either", "y": "bytes"}
 
 
+BRACKETS: dict[str, Form] = {"{": "map", "<": "set", "[": "list"}
+
+
 class Types:
     """Named shapes of one notation text: `Name: field:type field:type=default ...`, a type a line.
 
@@ -91,14 +94,10 @@ class Types:
             return Shape("leaf", LEAVES[notation], default=default)
         if notation == "any":
             return ANY
-        if notation[0] == "{":
-            return Shape("map", item=self._parse(notation[1:-1]))
-        if notation[0] == "<":
-            return Shape("set", item=self._parse(notation[1:-1]))
-        if notation[0] == "[":
+        if notation[0] in BRACKETS:
             keys, bar, item = notation[1:-1].rpartition("|")
-            parsed = self._parse(item)
-            return Shape("keyed", item=parsed, keys=tuple(keys.split(","))) if bar else Shape("list", item=parsed)
+            form: Form = "keyed" if bar else BRACKETS[notation[0]]
+            return Shape(form, item=self._parse(item), keys=tuple(keys.split(",")) if bar else ())
         # The copy shares the fields, which a recursive type may still be filling.
         return self.shape(notation) if default is NOTHING else replace(self.shape(notation), default=default)
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import yaml
@@ -21,7 +21,6 @@ from services.kubesim.documents import document
 from services.kubesim.faults import ConnectionReset, FakedAnswer, Fault, Faults, Match, Request, anything, body_of
 from services.kubesim.handle import Objects
 
-BODY_LIMIT = 3 * 1024 * 1024
 REQUESTS_KEPT = 1000
 JSON = "application/json"
 UNAUTHORIZED = RefusedError(401, "Unauthorized")
@@ -100,8 +99,8 @@ class SimulatedClusters:
         """Return all clusters in the order of their numbers."""
         return list(self._by_name.values())
 
-    async def __aenter__(self) -> SimulatedClusters:
-        server = web.Server(self._handle, access_log=None, handler_cancellation=True, client_max_size=BODY_LIMIT)
+    async def __aenter__(self) -> Self:
+        server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
         host, port = self._place

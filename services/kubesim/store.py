@@ -81,7 +81,7 @@ class Store:
         shelf = self._shelves.get(storage)
         return shelf.objects.get(name) if shelf else None
 
-    def list(self, storage: str, namespace: str = "") -> list[tuple[Name, Stored]]:
+    def select(self, storage: str, namespace: str = "") -> list[tuple[Name, Stored]]:
         """Return the objects of a resource in the order of their names; an empty namespace means all."""
         shelf = self._shelves.get(storage)
         if shelf is None:

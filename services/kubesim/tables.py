@@ -50,7 +50,7 @@ def age(value: Mapping[str, Any], now: datetime) -> str:
     made = value["metadata"].get("creationTimestamp")
     if not made:
         return "<unknown>"
-    seconds = max(0, int((now - datetime.fromisoformat(made.replace("Z", "+00:00"))).total_seconds()))
+    seconds = max(0, int((now - datetime.fromisoformat(made)).total_seconds()))
     for unit, size, least in (("d", 86400, 2 * 86400), ("h", 3600, 3 * 3600), ("m", 60, 120)):
         if seconds >= least:
             return f"{seconds // size}{unit}"

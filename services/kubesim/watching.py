@@ -74,22 +74,18 @@ async def events(cluster: ClusterState, watch: Watch, version: str) -> AsyncIter
     epoch = shelf.epoch
     at = watch.start
     if at is None:
-        if version.isdigit() and int(version) > cluster.store.version:
-            yield _error(too_large(int(version), cluster.store.version))
-            return
         at = cluster.store.version
-        for line in list(_initial(cluster, watch)):
+        for line in list(_initial(cluster, watch, version)):
             yield line
     bookmark_at = loop.time() + BOOKMARKS_S
     while epoch == shelf.epoch:
         if at < shelf.floor:
             yield _error(expired(f"too old resource version: {at} ({shelf.floor})"))
             return
-        for change in cluster.store.since(shelf, at):
-            at = change.version
-            line = _line(cluster, watch, change)
-            if line:
-                yield line
+        changes = cluster.store.since(shelf, at)
+        at = changes[-1].version if changes else at
+        for line in filter(None, [_line(cluster, watch, change) for change in changes]):
+            yield line
         if not shelf.history or shelf.history[-1].version <= at:
             await cluster.store.changed(watch.resource.storage, min(deadline, bookmark_at))
         if (shelf.history and shelf.history[-1].version > at) or loop.time() < min(deadline, bookmark_at):
@@ -98,12 +94,15 @@ async def events(cluster: ClusterState, watch: Watch, version: str) -> AsyncIter
         if watch.bookmarks:
             yield _bookmark(watch, at, ended=False)
         if loop.time() >= deadline:
-            return
+            break
         bookmark_at = loop.time() + BOOKMARKS_S
 
 
-def _initial(cluster: ClusterState, watch: Watch) -> Iterator[bytes]:
-    for name, stored in cluster.store.list(watch.resource.storage):
+def _initial(cluster: ClusterState, watch: Watch, version: str) -> Iterator[bytes]:
+    if version.isdigit() and int(version) > cluster.store.version:
+        yield _error(too_large(int(version), cluster.store.version))
+        return
+    for name, stored in cluster.store.select(watch.resource.storage):
         if watch.matches(name, stored):
             yield _event(cluster, watch, "ADDED", stored)
     if watch.ends_initial:

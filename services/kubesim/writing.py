@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from services.kubesim import conversion
 from services.kubesim.answers import RefusedError, bad_request, not_found, schema_error
@@ -31,20 +33,15 @@ def create(cluster: ClusterState, write: Write, body: Object) -> Object:
     """Create an object (POST) and return it."""
     value = incoming(cluster, write, body)
     metadata = value["metadata"]
-    if not write.name.name and metadata.get("generateName"):
-        name = metadata["generateName"] + secrets.token_hex(3)[:5]
-        write = _renamed(write, name)
-        metadata["name"] = name
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = metadata["generateName"] + secrets.token_hex(3)[:5]
+    write = dataclasses.replace(write, name=Name(write.name.namespace, metadata.get("name") or ""))
     if metadata.get("resourceVersion"):
         raise bad_request("resourceVersion should not be set on objects to be created")
     if cluster.store.get(write.resource.storage, write.name):
         details = write.subject.details()
         raise RefusedError(409, f"{write.subject} already exists", reason="AlreadyExists", details=details)
     return commit(cluster, write, None, value)
-
-
-def _renamed(write: Write, name: str) -> Write:
-    return Write(write.resource, Name(write.name.namespace, name), write.manager, write.dry_run, strict=write.strict)
 
 
 def replace(cluster: ClusterState, write: Write, body: Object) -> Object:
@@ -54,7 +51,7 @@ def replace(cluster: ClusterState, write: Write, body: Object) -> Object:
     return commit(cluster, write, live, value)
 
 
-def patch(cluster: ClusterState, write: Write, change: Callable[[Object], Object]) -> Object:
+def patch(cluster: ClusterState, write: Write, change: Callable[[Object], Any]) -> Object:
     """Change an object by what `change` makes of it, in the request's version, and return it."""
     live = read(cluster, write)
     shown = conversion.shown(write.resource, live)
@@ -66,7 +63,7 @@ def patch(cluster: ClusterState, write: Write, change: Callable[[Object], Object
 
 def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
     """Apply a configuration (server-side apply) and return the object."""
-    if (body.get("metadata") or {}).get("managedFields"):
+    if isinstance(body.get("metadata"), Mapping) and body["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     wanted = incoming(cluster, write, body, is_apply=True)
     stored = cluster.store.get(write.resource.storage, write.name)
@@ -82,8 +79,7 @@ def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
     who = Manager(write.manager, "Apply", write.resource.api_version, write.subresource)
     hidden = [("f:status",)] if write.resource.status and write.subresource != "status" else []
     intent = Intent(who, write.force, frozenset(hidden))
-    before = dict(live or {})
-    managers = read_managers((before.get("metadata") or {}).get("managedFields"))
+    managers = read_managers(live["metadata"].get("managedFields") if live else None)
     result = applied(cluster.shape(write.resource), live, wanted, managers, intent)
     if live is None:
         result.value.setdefault("metadata", {}).pop("resourceVersion", None)
