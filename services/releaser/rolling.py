@@ -1,0 +1,235 @@
+"""Bring apps forward: release at once what may go at once, and move rollouts by one step.
+
+Everything is taken from the rows as they stand, so a step may be made at any time and as often as somebody likes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, select
+
+from services.releaser import holding
+from services.releaser.keys import HubKeys
+from services.releaser.releasing import Wish, release, suspended
+from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, Wait, next_move
+from services.releaser.store import Transaction, portions
+from services.releaser.tables import apps, clusters, rollouts, targets
+from shared.core.canonical import digest
+from shared.core.status import Health, Result, Sync
+from shared.core.times import time_text
+from shared.messages.releases import Membership, ReleaseState, RolloutPlace
+from shared.messages.renders import RolloutPlan
+
+PATIENCE_S = 120.0
+"""A released target whose cluster said nothing for so long blocks no stage; longer than an agent's poll of the bus."""
+RUNNING, PAUSED, FINISHED = "running", "paused", "finished"
+_BAD = (Result.FAILED, Result.PARTIAL, Result.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a rollout carries over an app's targets."""
+
+    source: str
+    number: int
+    commit: str
+
+
+@dataclass(slots=True)
+class Course:
+    """One app's rollout while it is being moved."""
+
+    app: str
+    plan: RolloutPlan
+    rows: Sequence[Any]
+    """Rows of targets that take part, with those of their clusters."""
+    kept: dict[str, Any]
+    """The rollout's row."""
+    silent: frozenset[str] = frozenset()
+    moved: dict[str, str] = field(default_factory=dict)
+    """Cluster → stage, of this step."""
+
+    def standings(self) -> list[Standing]:
+        """Return the targets as they stand, this step's releases included."""
+        return [self._standing(row) for row in self.rows]
+
+    def _standing(self, row: Any) -> Standing:
+        moved_now = row.cluster in self.moved
+        return Standing(
+            cluster=row.cluster,
+            labels=row.labels or {},
+            current=moved_now or current(row),
+            moved=moved_now or row.rollout == self.kept["rollout"],
+            outcome=Outcome.WAITING if moved_now else outcome(row, silent=row.cluster in self.silent),
+        )
+
+
+def current(row: Any) -> bool:
+    """Tell whether what is released for a target is what it shall run."""
+    return bool(row.state == ReleaseState.PRESENT and row.content == row.wanted)
+
+
+def outcome(row: Any, *, silent: bool) -> Outcome:
+    """Return what became of a target's present release."""
+    if (row.seen_epoch, row.seen_generation) < (row.epoch, row.generation):
+        return Outcome.SILENT if silent else Outcome.WAITING
+    if row.sync == Sync.HELD:
+        return Outcome.HELD
+    if row.result in _BAD or row.health == Health.FAILED:
+        return Outcome.BAD
+    if row.sync == Sync.SYNCED and row.health == Health.CURRENT:
+        return Outcome.GOOD
+    return Outcome.SILENT if silent or row.sync == Sync.SUSPENDED else Outcome.WAITING
+
+
+async def step(
+    tx: Transaction, names: Iterable[str], keys: HubKeys, anew: Mapping[str, Revision] | None = None
+) -> None:
+    """Release what may be released now of these apps; of `anew` the rollout starts at its first stage."""
+    wishes: list[Wish] = []
+    asked = await suspended(tx)
+    for some in portions(sorted(set(names))):
+        plans = {row.app: row.plan for row in await tx.rows(select(apps).where(apps.c.app.in_(some)))}
+        by_app: dict[str, list[Any]] = defaultdict(list)
+        for row in await tx.rows(_rows(some)):
+            by_app[row.app].append(row)
+        for app, rows in by_app.items():
+            wishes.extend(Wish(row, present=False) for row in rows if _to_remove(row))
+            staying = [row for row in rows if row.listed and row.wanted and not row.leaving]
+            plan = RolloutPlan.model_validate(plans.get(app) or {})
+            if not plan.stages:
+                wishes.extend(Wish(row) for row in staying if not current(row))
+                await _forget(tx, app)
+                continue
+            wishes.extend(await _course(tx, app, plan, staying, anew=(anew or {}).get(app), asked=asked))
+    await release(tx, wishes, keys)
+
+
+def _rows(names: Sequence[str]) -> Any:
+    columns = (clusters.c.labels, clusters.c.heard_at, clusters.c.leaving)
+    joined = and_(clusters.c.cluster == targets.c.cluster, clusters.c.membership == Membership.JOINED)
+    return select(targets, *columns).join(clusters, joined).where(targets.c.app.in_(names)).order_by(targets.c.cluster)
+
+
+def _to_remove(row: Any) -> bool:
+    return bool(row.state == ReleaseState.PRESENT and (row.leaving or (not row.listed and not row.hold)))
+
+
+async def _course(
+    tx: Transaction,
+    app: str,
+    plan: RolloutPlan,
+    rows: Sequence[Any],
+    *,
+    anew: Revision | None,
+    asked: Mapping[tuple[str, str], Any],
+) -> list[Wish]:
+    """Move the rollout of one app as far as it goes now, and return what it releases."""
+    kept = await _kept(tx, app, rows, anew)
+    if kept is None:
+        return []
+    late = time_text(tx.now - timedelta(seconds=PATIENCE_S))
+    quiet = {row.cluster for row in rows if row.released_at < late and row.heard_at <= row.released_at}
+    still = {row.cluster for row in rows if {("", app), (row.cluster, app), (row.cluster, "")} & asked.keys()}
+    course = Course(app, plan, rows, kept, frozenset(quiet | still))
+    approved = frozenset(kept["approved"] or ())
+    move = next_move(plan, course.standings(), approved)
+    while isinstance(move, Go):
+        course.moved.update(dict.fromkeys(move.clusters, move.stage))
+        move = next_move(plan, course.standings(), approved)
+    await _keep(tx, course, move)
+    found = {row.cluster: row for row in rows}
+    return [
+        Wish(found[cluster], rollout=RolloutPlace(id=kept["rollout"], stage=stage))
+        for cluster, stage in sorted(course.moved.items())
+    ]
+
+
+async def _kept(tx: Transaction, app: str, rows: Sequence[Any], anew: Revision | None) -> dict[str, Any] | None:
+    """Return the row of the rollout to move, a new one where a revision starts; None where there is nothing to do."""
+    old = await tx.first(select(rollouts).where(rollouts.c.app == app))
+    pending = any(not current(row) for row in rows)
+    if pending and (old is None or (anew is not None and f"{app}-{anew.number}" != old.rollout)):
+        revision = anew or _revision_of(rows)
+        if old is not None and old.state != FINISHED:
+            data = {"id": old.rollout, "state": "superseded", "stage": old.stage}
+            tx.say("rollout-superseded", app=app, source=old.source, commit=old.commit, data=data)
+        named = {"rollout": f"{app}-{revision.number}", "number": revision.number}
+        told = {"source": revision.source, "commit": revision.commit, "state": "", "stage": "", "message": ""}
+        return {"app": app, **named, **told, "digest": "", "approved": [], "needs": []}
+    if old is None or (old.state == FINISHED and not pending):
+        return None
+    return dict(old._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def _revision_of(rows: Sequence[Any]) -> Revision:
+    origin = max((row.origin or {} for row in rows if not current(row)), key=lambda each: int(each.get("number", 0)))
+    provenance = origin.get("provenance") or [{}]
+    commit = str(provenance[0].get("commit", ""))
+    return Revision(str(origin.get("source", "")), int(origin.get("number", 0)), commit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    state: str
+    stage: str
+    message: str = ""
+    needs: tuple[str, ...] = ()
+
+
+async def _keep(tx: Transaction, course: Course, move: Wait | Pause | Finish) -> None:
+    """Write where the rollout stands, and state it where that changed."""
+    kept, place = course.kept, _place(move)
+    if (kept["state"], kept["stage"], kept["message"]) == (place.state, place.stage, place.message):
+        return
+    kind = "started" if not kept["state"] else _KINDS[place.state]
+    needed = digest("\n".join([kept["rollout"], place.stage, *place.needs]).encode()) if place.needs else ""
+    row = {**kept, "state": place.state, "stage": place.stage, "message": place.message}
+    await tx.put(rollouts, [{**row, "digest": needed, "needs": list(place.needs)}])
+    named = {"app": course.app, "source": kept["source"], "commit": kept["commit"]}
+    data = {"id": kept["rollout"], "state": place.state, "stage": place.stage, "number": kept["number"]}
+    severity = "warning" if place.state == PAUSED else "info"
+    tx.say(f"rollout-{kind}", **named, message=place.message, severity=severity, data=data)
+    if place.needs:
+        body = {"rollout": kept["rollout"], "stage": place.stage, "needs": list(place.needs)}
+        number = kept["number"]
+        await holding.hold(
+            tx, holding.ROLLOUT, course.app, digest=needed, message=place.message, number=number, body=body, **named
+        )
+    else:
+        await holding.let_go(tx, holding.ROLLOUT, course.app)
+
+
+_KINDS = {RUNNING: "advanced", PAUSED: "paused", FINISHED: "finished"}
+
+
+def _place(move: Wait | Pause | Finish) -> _Place:
+    match move:
+        case Wait(stage=stage):
+            return _Place(RUNNING, stage)
+        case Pause(stage=stage, reason=reason, needs=needs):
+            return _Place(PAUSED, stage, reason, needs)
+        case Finish(silent=silent):
+            left = f"without {', '.join(silent[:10])}{' and more' if len(silent) > 10 else ''}" if silent else ""
+            return _Place(FINISHED, "", left)
+
+
+async def _forget(tx: Transaction, app: str) -> None:
+    """End the rollout of an app that has no stages any more."""
+    row = await tx.first(select(rollouts).where(rollouts.c.app == app, rollouts.c.state != FINISHED))
+    if row is None:
+        return
+    await tx.do(rollouts.update().where(rollouts.c.app == app).values(state=FINISHED, message="", needs=[]))
+    await holding.let_go(tx, holding.ROLLOUT, app)
+    data = {"id": row.rollout, "state": FINISHED, "stage": ""}
+    tx.say("rollout-finished", app=app, source=row.source, commit=row.commit, data=data)
+
+
+async def moving(tx: Transaction) -> list[str]:
+    """Return the apps whose rollouts are not finished."""
+    return [row.app for row in await tx.rows(select(rollouts.c.app).where(rollouts.c.state != FINISHED))]
