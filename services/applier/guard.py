@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.applier.documents import ReleaseDocument
 from shared.core.canonical import digest
 from shared.core.objects import ObjectKey
+
+FRACTION_PERCENT = 30
+COUNT = 10
+PROTECTED = frozenset(
+    {
+        ("", "Namespace"),
+        ("", "PersistentVolume"),
+        ("", "PersistentVolumeClaim"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("storage.k8s.io", "StorageClass"),
+    },
+)
 
 
 class HoldReason(StrEnum):
     """Why deletions wait."""
 
     PRUNE_GUARD = "PruneGuard"
+    """More than 30 % of the app's objects and more than 10, or a kind that holds data (F5)."""
     EMPTY_BUNDLE = "EmptyBundle"
+    """The bundle became empty, and nothing says that this is meant (A11)."""
     UNEXPECTED = "Unexpected"
+    """The release does not expect them to go."""
     HISTORY_LOST = "HistoryLost"
+    """The hub lost what it needs to say which are expected."""
     RECOVERED = "Recovered"
+    """The inventory was lost and found again by our marks (M7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +51,54 @@ class Held:
 def approval_of(keys: Iterable[ObjectKey]) -> str:
     """Return what an approval of these deletions must name: sha256 of the sorted keys, one a line."""
     return digest("\n".join(sorted(str(key) for key in keys)).encode())
+
+
+def guarded(
+    going: Collection[ObjectKey],
+    owned: int,
+    release: ReleaseDocument,
+    *,
+    emptied: bool,
+    recovered: bool,
+) -> Held | None:
+    """Return which of the objects that are `going` must wait, or None.
+
+    Args:
+        going: what would be deleted now.
+        owned: how many objects the inventory has.
+        release: what expects them to go.
+        emptied: the bundle is empty, without a tombstone and without `allowEmpty`.
+        recovered: the inventory is not to be relied on.
+    """
+    for reason, applies in (
+        (HoldReason.EMPTY_BUNDLE, emptied),
+        (HoldReason.RECOVERED, recovered),
+        (HoldReason.HISTORY_LOST, not release.deletes_known),
+        (HoldReason.PRUNE_GUARD, _too_much(going, owned, release)),
+    ):
+        if applies and going:
+            return _held(reason, going)
+    unexpected = {key for key in going if str(key) not in release.deletes}
+    # A tombstone takes the app off; its data waits, the rest goes (faults.md 5).
+    protected = {key for key in going if release.removed and is_protected(key)}
+    if not unexpected | protected:
+        return None
+    return _held(HoldReason.UNEXPECTED if unexpected else HoldReason.PRUNE_GUARD, unexpected | protected)
+
+
+def is_protected(key: ObjectKey) -> bool:
+    """Tell whether deleting an object of this kind takes more with it than itself."""
+    return (key.group, key.kind) in PROTECTED
+
+
+def _too_much(going: Collection[ObjectKey], owned: int, release: ReleaseDocument) -> bool:
+    """Tell whether rule F5 trips; a tombstone is meant to take everything, so its share says nothing."""
+    if release.removed:
+        return False
+    many = len(going) > COUNT and len(going) * 100 > owned * FRACTION_PERCENT
+    return many or any(is_protected(key) for key in going)
+
+
+def _held(reason: HoldReason, keys: Iterable[ObjectKey]) -> Held:
+    ordered = tuple(sorted(keys))
+    return Held(reason, ordered, approval_of(ordered))

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
+from services.applier.order import wave_of
 from services.applier.state import Inventory, Wanted
-from shared.core.objects import Manifest, ObjectKey
+from services.applier.tracking import GROUP, policy_of
+from shared.core.canonical import encode
+from shared.core.objects import Manifest, ObjectKey, group_of, key_of
+from shared.errors import Finding, FindingsError
+
+OBJECT_LIMIT_BYTES = 1_400_000
+"""etcd takes 1.5 MiB, with what the server adds (A10)."""
+OBJECTS_LIMIT = 10_000
 
 Scopes = Mapping[tuple[str, str], bool]
 """(group, kind) → namespaced, as discovery says."""
+
+# The same stored objects under two groups (A7).
+_ALIASES = {"events.k8s.io": ""}
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_RESERVED = (f"{GROUP}/owner", f"{GROUP}/agent")
+# Our annotations, and the values that mean something; empty: any text (A12).
+_ANNOTATIONS: Mapping[str, frozenset[str]] = {
+    f"{GROUP}/prune": frozenset({"disabled", "enabled", "true", "false"}),
+    f"{GROUP}/reconcile": frozenset({"disabled", "enabled"}),
+    f"{GROUP}/ssa": frozenset({"ifnotpresent", "override", "merge", "ignore"}),
+    f"{GROUP}/force": frozenset({"enabled", "disabled"}),
+    f"{GROUP}/adopt": frozenset({"true", "false"}),
+    f"{GROUP}/allow-empty": frozenset({"true", "false"}),
+    f"{GROUP}/wave": frozenset(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +63,172 @@ class Intake:
 def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> Intake:
     """Return the objects as they will be sent, with their namespaces, our label and our annotation.
 
+    Takes one object at a time, so that a bundle is never held decoded as a whole.
+
     Raises:
         FindingsError: with all that is wrong; nothing of the bundle may be applied.
     """
-    raise NotImplementedError
+    taking = _Taking(place, inventory)
+    later = [manifest for manifest in objects if not taking.take(manifest)]
+    # A kind that neither discovery nor a CRD of this bundle knows is taken as it was written.
+    for manifest in later:
+        taking.take(manifest, kind_known=False)
+    taking.check()
+    if place.create_namespace:
+        taking.add_namespace()
+    return Intake(taking.wanted, tuple(taking.warnings))
+
+
+@dataclass(slots=True)
+class _Taking:
+    """A bundle while it is taken in."""
+
+    place: Place
+    inventory: Inventory
+    wanted: dict[ObjectKey, Wanted] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    scopes: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """What the CRDs of this bundle say."""
+    count: int = 0
+
+    def take(self, manifest: Manifest, *, kind_known: bool = True) -> bool:
+        """Take one object; False: its scope may become known by a later object."""
+        self.count += kind_known
+        if trouble := _identity_trouble(manifest):
+            self.refuse("object.identity", f"object {self.count} of the bundle {trouble}")
+            return True
+        if _is_local(manifest):
+            return True
+        self._learn(manifest)
+        key = key_of(manifest)
+        namespaced = self._scope(key)
+        if namespaced is None and kind_known:
+            return False
+        if namespaced is None:
+            namespaced = bool(key.namespace)
+        if namespaced and not (key.namespace or self.place.namespace):
+            self.refuse("object.namespace", f"{key} has no namespace, and its app names no default")
+            return True
+        self._add(manifest, key._replace(namespace=key.namespace or self.place.namespace if namespaced else ""))
+        return True
+
+    def _scope(self, key: ObjectKey) -> bool | None:
+        kind = (key.group, key.kind)
+        return self.scopes.get(kind, self.place.scopes.get(kind))
+
+    def _learn(self, manifest: Manifest) -> None:
+        """Take the scope of a kind from its CRD."""
+        key = key_of(manifest)
+        spec = manifest.get("spec")
+        if (key.group, key.kind) != _CRD or not isinstance(spec, Mapping):
+            return
+        names = spec.get("names")
+        if isinstance(names, Mapping):
+            self.scopes[str(spec.get("group")), str(names.get("kind"))] = spec.get("scope") != "Cluster"
+
+    def _add(self, manifest: Manifest, key: ObjectKey) -> None:
+        if key_of(manifest).namespace and not key.namespace:
+            self.warnings.append(f"{key} is cluster-scoped: its namespace was left out")
+        metadata = manifest["metadata"]
+        annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+        self._check_annotations(key, annotations, labels)
+        body = encode(marked(placed(manifest, key.namespace), self.place.cluster, self.place.app))
+        if len(body) > OBJECT_LIMIT_BYTES:
+            self.refuse("object.too-large", f"{key} has {len(body)} bytes, the limit is {OBJECT_LIMIT_BYTES}")
+            return
+        found = Wanted(
+            key=key,
+            version=manifest["apiVersion"].rpartition("/")[2],
+            body=body,
+            digest=hmac.digest(self.place.secret, body, "sha256").hex(),
+            wave=self._wave(key, annotations),
+            policy=policy_of(annotations, labels),
+            bodied=is_bodied(manifest),
+        )
+        self._check_emptied(found)
+        self._put(found)
+
+    def _put(self, found: Wanted) -> None:
+        alias = found.key._replace(group=_ALIASES.get(found.key.group, found.key.group))
+        other = self.wanted.get(found.key) or self.wanted.get(alias)
+        if other is None:
+            self.wanted[found.key] = found
+        elif other.digest == found.digest:
+            self.warnings.append(f"{found.key} stands twice in the bundle, with equal content")
+        else:
+            self.refuse("object.duplicate", f"{found.key} stands twice in the bundle, with different content")
+
+    def _wave(self, key: ObjectKey, annotations: Mapping[str, Any]) -> int:
+        try:
+            return wave_of(annotations)
+        except ValueError as error:
+            self.refuse("object.wave", f"{key}: {error}")
+            return 0
+
+    def _check_annotations(self, key: ObjectKey, annotations: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
+        for name in _RESERVED:
+            if name in annotations or name in labels:
+                self.refuse("object.reserved", f"{key} sets {name}, which only the agent may set")
+        for name, value in annotations.items():
+            if not str(name).startswith(f"{GROUP}/") or name in _RESERVED:
+                continue
+            allowed = _ANNOTATIONS.get(name)
+            if allowed is None:
+                self.warnings.append(f"{key}: annotation {name} is not known to this agent: it changes nothing")
+            elif allowed and str(value).lower() not in allowed:
+                self.warnings.append(f"{key}: {name} has a value that is not known: it changes nothing")
+
+    def _check_emptied(self, found: Wanted) -> None:
+        """Refuse an object that lost its whole body (A14): applying it would delete every field that we own."""
+        before = self.inventory.entries.get(found.key)
+        if before is not None and before.bodied and not found.bodied and not found.policy.allow_empty:
+            self.refuse(
+                "object.emptied",
+                f"{found.key} had content in the last bundle and has none now",
+                hint=f'annotate it with {GROUP}/allow-empty: "true" if that is meant',
+            )
+
+    def refuse(self, code: str, message: str, hint: str = "") -> None:
+        """Add one finding."""
+        self.findings.append(Finding(code=code, message=message, hint=hint, app=self.place.app))
+
+    def check(self) -> None:
+        """Raise all findings at once (A13)."""
+        if len(self.wanted) > OBJECTS_LIMIT:
+            self.refuse("bundle.too-large", f"the bundle has {len(self.wanted)} objects, the limit is {OBJECTS_LIMIT}")
+        if self.findings:
+            raise FindingsError(self.findings)
+
+    def add_namespace(self) -> None:
+        """Want the app's namespace where something is going there and the bundle does not bring it itself."""
+        name = self.place.namespace
+        if not any(key.namespace == name for key in self.wanted) or not name:
+            return
+        key, manifest = namespace_manifest(name)
+        if key not in self.wanted:
+            body = encode(manifest)
+            digest = hmac.digest(self.place.secret, body, "sha256").hex()
+            first = min(found.wave for found in self.wanted.values())
+            self.wanted[key] = Wanted(key, "v1", body, digest, wave=first, bodied=False, tracked=False)
+
+
+def _identity_trouble(manifest: Manifest) -> str:
+    """Return what an object lacks to be one (A5, A6)."""
+    metadata = manifest.get("metadata")
+    if not isinstance(manifest.get("apiVersion"), str) or not manifest["apiVersion"]:
+        return "has no apiVersion"
+    if not isinstance(manifest.get("kind"), str) or not manifest["kind"]:
+        return "has no kind"
+    if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        return f"({manifest['kind']}) has no metadata.name"
+    if manifest["kind"].endswith("List") and isinstance(manifest.get("items"), list):
+        return f"is a {manifest['kind']}: lists are flattened before they are delivered"
+    return ""
+
+
+def _is_local(manifest: Manifest) -> bool:
+    """Tell whether an object is for tools on somebody's desk, not for a cluster (A9)."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    local = str(annotations.get("config.kubernetes.io/local-config", "")).lower() == "true"
+    return local or group_of(manifest["apiVersion"]) == "kustomize.config.k8s.io"

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.errors import PermanentError
+
+
+class UnsupportedOptionError(PermanentError):
+    """An option demands what this version cannot do, and ignoring it would do harm."""
+
+    code = "option.unsupported"
+
 
 class Drift(StrEnum):
     """What to do about changes by others to fields that we own."""
@@ -99,12 +107,19 @@ class Read:
 
 
 def options_of(release_options: Mapping[str, Any]) -> Read:
-    """Return the options of a release; a value that is not understood leaves the default and gives a warning."""
+    """Return the options of a release; a value that is not understood leaves the default and gives a warning.
+
+    Raises:
+        UnsupportedOptionError: an option that must not be ignored is not known to this version.
+    """
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for name, value in release_options.items():
-        if name in _LATER or value is None:
+        if value is None or _LATER.get(name, ...) == value:
             continue
+        if name == "runAs":
+            # Going on with the agent's own rights would give a tenant more than it was granted.
+            raise UnsupportedOptionError(f"runAs: {value} is not supported by this agent", hint="upgrade the agent")
         if name not in _READERS:
             warnings.append(f"option {name!r} is not known to this agent: it changes nothing")
             continue
@@ -190,5 +205,12 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "ignore": ("ignore", _rules),
     "suspend": ("", _suspension),
 }
-# Known keys of the fleet format that others obey, or that cannot do harm when a later version obeys them.
-_LATER = frozenset({"atomic", "preflight", "dependsOn", "runAs", "windows", "healthChecks"})
+# Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
+_LATER: Mapping[str, Any] = {
+    "atomic": False,
+    "preflight": "none",
+    "dependsOn": [],
+    "runAs": "",
+    "windows": [],
+    "healthChecks": [],
+}

@@ -7,222 +7,64 @@ everything else went well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
+from services.applier.adoption import Claimant, objection
 from services.applier.documents import ReleaseDocument
-from services.applier.errors import Failure
-from services.applier.guard import Held
-from services.applier.options import Options
-from services.applier.state import Inventory, Live, Wanted
+from services.applier.options import Conflicts, Drift, Options
+from services.applier.order import staged
+from services.applier.planned import (
+    Applied,
+    Blocked,
+    Cause,
+    Create,
+    Failed,
+    Gone,
+    Orphan,
+    Outcome,
+    Patch,
+    Plan,
+    Prune,
+    Recreate,
+    Released,
+    Skip,
+    SkipReason,
+    Stage,
+    Step,
+)
+from services.applier.prune import Leaving, leaving
+from services.applier.settle import prune_obstacle, settled
+from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
+from services.applier.tracking import is_ours
+from services.applier.verify import bundle_of
+from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
-
-class SkipReason(StrEnum):
-    """Why a step does nothing."""
-
-    UNCHANGED = "Unchanged"
-    IGNORED = "Ignored"
-    """An annotation forbids any write."""
-    DRIFT_REPORTED = "DriftReported"
-    """It differs, and the app only wants to know."""
-    CONFLICT = "Conflict"
-    """Somebody else owns it."""
-    UNKNOWN_STATE = "UnknownState"
-    """Nobody can say whether it exists."""
-    UNKNOWN_KIND = "UnknownKind"
-    """The API server does not serve its kind."""
-    TERMINATING = "Terminating"
-    """It is being deleted; look again when it is gone."""
-    GONE = "Gone"
-    """It left the bundle and does not exist any more."""
-    NOT_OURS = "NotOurs"
-    """It left the bundle, and the live object is not marked as ours."""
-    HANDED_OVER = "HandedOver"
-    """It left this bundle, and another app has it."""
-    KEPT = "Kept"
-    """It left the bundle, and pruning is off for it."""
-    HELD = "Held"
-    """Its deletion waits for a person."""
-
-    @property
-    def failed(self) -> bool:
-        """Tell whether the object is not as it should be: nothing is pruned in this run."""
-        return self in _FAILED
-
-    @property
-    def forgets(self) -> bool:
-        """Tell whether the entry leaves the inventory."""
-        return self in _FORGETS
-
-
-_FAILED = {SkipReason.CONFLICT, SkipReason.UNKNOWN_STATE, SkipReason.UNKNOWN_KIND, SkipReason.TERMINATING}
-_FORGETS = {SkipReason.GONE, SkipReason.NOT_OURS, SkipReason.HANDED_OVER}
-
-
-class Cause(StrEnum):
-    """Why an object is patched."""
-
-    RELEASE = "Release"
-    """The bundle has another content than was last applied."""
-    DRIFT = "Drift"
-    """Somebody changed what we own."""
-    ADOPTION = "Adoption"
-    """It existed, and becomes ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """Apply an object that does not exist."""
-
-    wanted: Wanted
-    cause: Cause = Cause.RELEASE
-    force: bool = True
-
-    @property
-    def key(self) -> ObjectKey:
-        """Return the object's identity."""
-        return self.wanted.key
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """Apply an object that exists; `uid` goes into the payload, so that a stranger of that name is never changed (D8)."""
-
-    wanted: Wanted
-    uid: str
-    cause: Cause = Cause.RELEASE
-    force: bool = True
-
-    @property
-    def key(self) -> ObjectKey:
-        """Return the object's identity."""
-        return self.wanted.key
-
-
-@dataclass(frozen=True, slots=True)
-class Recreate:
-    """Delete the object with this UID, wait until it is gone, then create it (rule H3)."""
-
-    wanted: Wanted
-    uid: str
-    propagation: str = "Background"
-
-    @property
-    def key(self) -> ObjectKey:
-        """Return the object's identity."""
-        return self.wanted.key
-
-
-@dataclass(frozen=True, slots=True)
-class Prune:
-    """Delete an object that left the bundle, under the precondition that it still is the one with this UID."""
-
-    key: ObjectKey
-    version: str
-    uid: str
-    propagation: str = "Background"
-    resource_version: str = ""
-    """Set where a person approved what they saw: then the object must not have changed since (F6)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Orphan:
-    """Leave an object in the cluster and take our marks off it by a JSON patch, never by an empty apply (F4)."""
-
-    key: ObjectKey
-    version: str
-    uid: str
-    why: SkipReason = SkipReason.KEPT
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Do nothing."""
-
-    key: ObjectKey
-    reason: SkipReason
-    detail: str = ""
-
-
-Step = Create | Patch | Recreate | Prune | Orphan | Skip
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Steps that may run at the same time; the next stage begins when all are done."""
-
-    wave: int
-    rank: int
-    """The place of its kinds in the order (rule C2)."""
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be done to a cluster for one app."""
-
-    claim: Inventory
-    """Old entries united with the desired ones: written before the first step that writes."""
-    applies: tuple[Stage, ...] = ()
-    """In order; a failure blocks the later waves (E7)."""
-    prunes: tuple[Stage, ...] = ()
-    """After all applies, and only when `prune_obstacle` finds nothing."""
-    held: Held | None = None
-    """Deletions that wait for a person."""
-    suppressed: str = ""
-    """Why nothing is pruned in this run, whatever else happens; empty: pruning is possible."""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def writes(self) -> bool:
-        """Tell whether any step changes the cluster."""
-        return any(not isinstance(step, Skip) for stage in (*self.applies, *self.prunes) for step in stage.steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """An object was created or patched, or found as it should be after all."""
-
-    uid: str
-    resource_version: str
-    owned: str
-    """Digest of our Apply entry's fields in the answer (`fields.owned_by`)."""
-    owned_at: str = ""
-    created: bool = False
-    """Answer 201."""
-    changed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A deleted object was seen to be absent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """Our marks were taken off an object that stays, or it turned out not to be ours."""
-
-    why: SkipReason = SkipReason.KEPT
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A step failed; its entry stays as it was claimed."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """A step was not tried."""
-
-    by: str
-
-
-Outcome = Applied | Gone | Released | Failed | Blocked
+__all__ = [
+    "Applied",
+    "Blocked",
+    "Cause",
+    "Create",
+    "Failed",
+    "Gone",
+    "Inventory",
+    "Orphan",
+    "Outcome",
+    "Patch",
+    "Plan",
+    "Prune",
+    "Recreate",
+    "Released",
+    "Skip",
+    "SkipReason",
+    "Stage",
+    "Step",
+    "plan",
+    "prune_obstacle",
+    "settled",
+]
 
 
 def plan(
@@ -232,28 +74,170 @@ def plan(
     release: ReleaseDocument,
     options: Options,
     *,
+    cluster: str = "",
+    key: str = "",
     others: AbstractSet[ObjectKey] = frozenset(),
     incomplete: str = "",
 ) -> Plan:
     """Return what to do so that the cluster holds `desired` and nothing else of this app.
 
+    Whoever calls has found that neither the app nor the cluster is suspended.
+
     Args:
-        desired: the bundle after `intake`; empty for a tombstone.
+        desired: the bundle after `intake`; not looked at for a tombstone.
         live: the state of every key of `desired` and of the inventory; a key that is missing counts as unknown.
         inventory: what this app owned before; an empty one when the app is new.
         release: the verified permission.
         options: the app's options.
+        cluster: this agent's name, the value of its label.
+        key: id of the key that signed the permission.
         others: keys that other apps of this agent desire; they are handed over, never deleted.
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
     """
-    raise NotImplementedError
+    wanted = {} if release.removed else desired
+    crds = _crds(wanted.values())
+    claimant = Claimant(release.app, cluster, options.adopt, others)
+    steps = {
+        found.key: _apply_step(
+            found, live.get(found.key, NOT_READ), inventory.entries.get(found.key), options, claimant
+        )
+        if not _arrives(found, live, crds)
+        else Create(found, force=_forces(options))
+        for found in wanted.values()
+    }
+    going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete)))
+    return Plan(
+        claim=_claim(steps, inventory, release, key, going.approved),
+        applies=tuple(
+            Stage(wave, rank, found)
+            for wave, rank, found in staged(steps.values(), lambda step: (wanted[step.key].wave, step.key))
+        ),
+        prunes=going.stages,
+        held=going.held,
+        suppressed=going.suppressed,
+    )
 
 
-def prune_obstacle(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> str:
-    """Return why the prunes of `todo` must not run after these outcomes of its applies; empty: they may."""
-    raise NotImplementedError
+def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Options, claimant: Claimant) -> Step:
+    """Return the step for one object of the bundle."""
+    if wanted.policy.ignore or (isinstance(live, Present) and live.ignored):
+        return Skip(wanted.key, SkipReason.IGNORED)
+    match live:
+        case Unknown(why=Why.UNSERVED):
+            return Skip(wanted.key, SkipReason.UNKNOWN_KIND, live.detail)
+        case Unknown():
+            return Skip(wanted.key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
+        case Absent():
+            if _same_content(wanted, entry) and options.drift is not Drift.CORRECT:
+                return _reported(wanted, options)
+            cause = Cause.DRIFT if _same_content(wanted, entry) else Cause.RELEASE
+            return Create(wanted, cause, force=_forces(options))
+        case Present():
+            return _present_step(wanted, live, entry, options, claimant)
 
 
-def settled(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> Inventory:
-    """Return the inventory to write after the last step (or after the last one that was reached)."""
-    raise NotImplementedError
+def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, claimant: Claimant) -> Step:
+    """Return the step for one object of the bundle that exists."""
+    if live.deleting:
+        # It would take the apply and die all the same; it is created anew when it is gone (D6).
+        return Skip(wanted.key, SkipReason.TERMINATING, ", ".join(live.finalizers))
+    if not wanted.tracked:
+        return Skip(wanted.key, SkipReason.UNCHANGED)
+    known = entry is not None and bool(entry.uid) and entry.uid == live.uid
+    if trouble := objection(wanted, live, claimant, known=known):
+        return Skip(wanted.key, SkipReason.CONFLICT, trouble)
+    if wanted.policy.if_absent or (known and _as_left(wanted, live, entry, claimant)):
+        return Skip(wanted.key, SkipReason.UNCHANGED)
+    drifted = known and _same_content(wanted, entry)
+    if drifted and options.drift is not Drift.CORRECT:
+        return _reported(wanted, options)
+    cause = Cause.DRIFT if drifted else Cause.RELEASE if known else Cause.ADOPTION
+    return Patch(wanted, live.uid, cause, force=_forces(options))
+
+
+def _as_left(wanted: Wanted, live: Present, entry: Entry | None, claimant: Claimant) -> bool:
+    """Tell whether the object is as our last write left it, and that is what is wanted (D2)."""
+    return (
+        entry is not None
+        and entry.desired == wanted.digest
+        and (entry.owned, entry.owned_at) == (live.owned, live.owned_at)
+        and is_ours(live, claimant.app, wanted.key)
+        and live.agent == claimant.cluster
+    )
+
+
+def _same_content(wanted: Wanted, entry: Entry | None) -> bool:
+    """Tell whether the very content was applied before: a difference in the cluster is somebody else's doing."""
+    return entry is not None and bool(entry.uid) and entry.desired == wanted.digest
+
+
+def _reported(wanted: Wanted, options: Options) -> Skip:
+    reason = SkipReason.DRIFT_REPORTED if options.drift is Drift.REPORT else SkipReason.UNCHANGED
+    return Skip(wanted.key, reason)
+
+
+def _forces(options: Options) -> bool:
+    return options.conflicts is Conflicts.FORCE
+
+
+def _crds(wanted: Iterable[Wanted]) -> dict[tuple[str, str], ObjectKey]:
+    """Return (group, kind) → CRD for the definitions that the bundle brings."""
+    found: dict[tuple[str, str], ObjectKey] = {}
+    for crd in wanted:
+        if (crd.key.group, crd.key.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"):
+            spec = decode(crd.body).get("spec") or {}
+            found[str(spec.get("group")), str((spec.get("names") or {}).get("kind"))] = crd.key
+    return found
+
+
+def _arrives(wanted: Wanted, live: Mapping[ObjectKey, Live], crds: Mapping[tuple[str, str], ObjectKey]) -> bool:
+    """Tell whether an object's kind comes with this bundle: then it is known not to exist."""
+    crd = crds.get((wanted.key.group, wanted.key.kind))
+    state = live.get(wanted.key, NOT_READ)
+    absent = crd is not None and isinstance(live.get(crd, NOT_READ), Absent)
+    return absent and isinstance(state, Unknown) and state.why is Why.UNSERVED and not wanted.policy.ignore
+
+
+def _trouble(steps: Mapping[ObjectKey, Step], incomplete: str) -> str:
+    """Return why nothing may be pruned before the first step is done (F2, A07)."""
+    if incomplete:
+        return incomplete
+    troubled = sorted(key for key, step in steps.items() if isinstance(step, Skip) and step.reason.failed)
+    if not troubled:
+        return ""
+    more = f" and {len(troubled) - 1} more" if len(troubled) > 1 else ""
+    return f"{troubled[0]}{more} cannot be brought to the desired state"
+
+
+def _claim(
+    steps: Mapping[ObjectKey, Step],
+    inventory: Inventory,
+    release: ReleaseDocument,
+    key: str,
+    approved: Mapping[ObjectKey, str],
+) -> Inventory:
+    """Return the inventory to write before the first step: what was owned, united with what will be."""
+    before, bundle = inventory.header, bundle_of(release)
+    again = (before.epoch, before.generation) == (release.epoch, release.generation)
+    entries = {
+        known: replace(entry, approved=approved.get(known, entry.approved if before.bundle == bundle else ""))
+        for known, entry in inventory.entries.items()
+    }
+    for step in steps.values():
+        if isinstance(step, Create | Patch) and step.wanted.tracked and step.key not in entries:
+            entries[step.key] = Entry(
+                step.key, step.wanted.version, wave=step.wanted.wave, keep=step.wanted.policy.keep
+            )
+    used = release.approval if approved else before.approval_used
+    header = replace(
+        before,
+        app=release.app,
+        epoch=release.epoch,
+        generation=release.generation,
+        key=key,
+        bundle=bundle,
+        attempt=before.attempt + 1 if again else 1,
+        settled=False,
+        approval_used=used,
+    )
+    return Inventory(header, entries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.applier.plan import Outcome, Plan
+from services.applier.planned import Outcome, Plan
 from services.applier.reports import Counts, Hold, ObjectFailure
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync

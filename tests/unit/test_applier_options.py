@@ -8,6 +8,7 @@ from services.applier.options import (
     IgnoreRule,
     OnImmutable,
     Options,
+    UnsupportedOptionError,
     options_of,
     seconds,
 )
@@ -72,6 +73,7 @@ def test_all_keys_of_the_fleet_format_are_known():
         ("ignore", [{"paths": [1]}]),
         ("namespace", 5),
         ("prunes", True),
+        ("atomic", True),
     ],
 )
 def test_what_is_not_understood_is_a_warning_and_no_other_policy(name, value):
@@ -91,5 +93,10 @@ def test_durations(text, expected):
 
 @pytest.mark.parametrize("text", ["", "5", "5 m", "m", "-5m", -5, True, None])
 def test_what_is_no_duration(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=str(text) or "^$"):
         seconds(text)
+
+
+def test_run_as_is_never_ignored():
+    with pytest.raises(UnsupportedOptionError):
+        options_of({"runAs": "shop/deployer"})

@@ -1,0 +1,53 @@
+"""Decide whether an object that exists may become ours (rules G1, G2, G5, G7)."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from services.applier.options import Adopt
+from services.applier.state import Present, Wanted
+from services.applier.tracking import owned_app
+from shared.core.objects import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who wants an object."""
+
+    app: str
+    cluster: str
+    """The agent's name; empty: any."""
+    adopt: Adopt
+    others: AbstractSet[ObjectKey] = frozenset()
+    """What other apps of this agent desire."""
+
+
+def objection(wanted: Wanted, live: Present, claimant: Claimant, *, known: bool) -> str:
+    """Return why the live object must not be touched, with the next step to take; empty: it may.
+
+    Args:
+        wanted: the object of the bundle.
+        live: the object that has its name.
+        claimant: the app that wants it.
+        known: the inventory has this very object, by its UID, as applied.
+    """
+    owner = owned_app(live.owner, wanted.key)
+    if owner == claimant.app:
+        stranger = live.agent and claimant.cluster and live.agent != claimant.cluster and not known
+        return _other_agent(live, claimant) if stranger else ""
+    if owner:
+        # The app that had it gave it up when it no longer desires it: then it is handed over (G5).
+        taken = wanted.key in claimant.others or known
+        return f"it is owned by app {owner!r}: take it out of one of both apps" if taken else ""
+    if known or claimant.adopt is Adopt.ALL or wanted.policy.adopt:
+        return ""
+    if live.foreign:
+        return f"it is managed by {live.foreign}: set adopt: all, or annotate it with towline.dev/adopt"
+    return "it exists already, and adopt is never" if claimant.adopt is Adopt.NEVER else ""
+
+
+def _other_agent(live: Present, claimant: Claimant) -> str:
+    if claimant.adopt is Adopt.ALL:
+        return ""
+    return f"it belongs to the agent {live.agent!r}: set adopt: all to take it over"

@@ -1,0 +1,180 @@
+"""Decide what becomes of objects that left the bundle: deleted only with proof, else kept, given up or Held.
+
+Proof (I6): the inventory has it, the release expects it to go, the live object carries our annotation for this app
+and this identity, and the deletion names its UID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from services.applier.documents import ReleaseDocument
+from services.applier.guard import Held, guarded
+from services.applier.options import DeletionPolicy, Options
+from services.applier.order import staged
+from services.applier.planned import Orphan, Prune, Skip, SkipReason, Stage, Step
+from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
+from services.applier.tracking import is_ours
+from services.applier.verify import bundle_of
+from shared.core.objects import ObjectKey
+
+AGENT_NAMESPACE = "towline"
+_DATA = frozenset(
+    {
+        ("", "Namespace"),
+        ("", "PersistentVolume"),
+        ("", "PersistentVolumeClaim"),
+        ("", "Secret"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What is known when deletions are decided."""
+
+    wanted: Mapping[ObjectKey, Wanted]
+    live: Mapping[ObjectKey, Live]
+    inventory: Inventory
+    release: ReleaseDocument
+    options: Options
+    others: AbstractSet[ObjectKey]
+    trouble: str
+    """Why nothing may be deleted now, known before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What happens to the objects that left."""
+
+    stages: tuple[Stage, ...]
+    held: Held | None
+    suppressed: str
+    approved: Mapping[ObjectKey, str]
+    """Deletions that a person released, and the approval that did: to be remembered before the first of them."""
+
+
+def leaving(known: Leaving) -> Going:
+    """Return the steps for every object of the inventory that is not wanted any more."""
+    entries = {key: entry for key, entry in known.inventory.entries.items() if key not in known.wanted}
+    steps = {key: _step(entry, known) for key, entry in entries.items()}
+    suppressed = known.trouble or _unknown(steps.values())
+    pruned = {key for key, step in steps.items() if isinstance(step, Prune)}
+    approved = _approved_before(pruned, known)
+    held = None if _unknown(steps.values()) else _held(pruned - approved.keys(), known)
+    if held is not None and _approves(known, held):
+        approved |= dict.fromkeys(held.keys, held.approval)
+        held = None
+    waiting = frozenset(held.keys) if held else frozenset()
+    final = [_final(step, waiting, suppressed, approved) for step in steps.values()]
+    stages = staged(final, lambda step: (entries[step.key].wave, step.key))
+    return Going(tuple(Stage(wave, rank, found) for wave, rank, found in reversed(stages)), held, suppressed, approved)
+
+
+def _step(entry: Entry, known: Leaving) -> Step:
+    """Return what would happen to one object if nothing stood against deletions."""
+    key, live = entry.key, known.live.get(entry.key, NOT_READ)
+    match live:
+        case _ if key in known.others:
+            return Skip(key, SkipReason.HANDED_OVER)
+        case Absent():
+            return Skip(key, SkipReason.GONE)
+        case Unknown(why=Why.UNSERVED):
+            return Skip(key, SkipReason.UNKNOWN_KIND, live.detail)
+        case Unknown():
+            return Skip(key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
+        case Present():
+            return _present_step(entry, live, known)
+
+
+def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
+    key = entry.key
+    for reason, applies, detail in (
+        (SkipReason.NOT_OURS, not is_ours(live, known.release.app, key), f"owner: {live.owner or 'none'}"),
+        (SkipReason.TERMINATING, live.deleting, ", ".join(live.finalizers)),
+        (SkipReason.IGNORED, live.ignored, ""),
+        (SkipReason.KEPT, not (known.options.prune or known.release.removed), "prune is off for this app"),
+        (SkipReason.KEPT, _inhabited(key, known), "other objects of ours live in this namespace"),
+    ):
+        if applies:
+            return Skip(key, reason, detail)
+    if live.keep or entry.keep or _stays(entry, known):
+        return Orphan(key, entry.version, live.uid)
+    return Prune(key, entry.version, live.uid, resource_version=live.resource_version)
+
+
+def _stays(entry: Entry, known: Leaving) -> bool:
+    """Tell whether the object is given up instead of deleted."""
+    kind = (entry.key.group, entry.key.kind)
+    if kind == ("", "Namespace") and (not entry.created or _is_system(entry.key.name)):
+        return True
+    if kind == ("apiextensions.k8s.io", "CustomResourceDefinition") and not known.options.prune_crds:
+        return True
+    if not known.release.removed:
+        return False
+    policy = known.options.deletion_policy
+    return policy is DeletionPolicy.ORPHAN or (policy is DeletionPolicy.KEEP_DATA and kind in _DATA)
+
+
+def _is_system(namespace: str) -> bool:
+    return namespace in {"default", AGENT_NAMESPACE} or namespace.startswith("kube-")
+
+
+def _inhabited(key: ObjectKey, known: Leaving) -> bool:
+    """Tell whether something that we keep lives in the namespace `key` (F8)."""
+    if (key.group, key.kind) != ("", "Namespace"):
+        return False
+    return any(kept.namespace == key.name for kept in (*known.wanted, *known.others))
+
+
+def _unknown(steps: Iterable[Step]) -> str:
+    """Return why the picture has holes, or empty."""
+    reasons = {SkipReason.UNKNOWN_KIND, SkipReason.UNKNOWN_STATE}
+    keys = sorted(step.key for step in steps if isinstance(step, Skip) and step.reason in reasons)
+    return f"nobody can say whether {keys[0]} exists" if keys else ""
+
+
+def _approved_before(pruned: AbstractSet[ObjectKey], known: Leaving) -> dict[ObjectKey, str]:
+    """Return the deletions that were released in an earlier attempt at this very bundle."""
+    if known.inventory.header.bundle != bundle_of(known.release):
+        return {}
+    marks = {key: known.inventory.entries[key].approved for key in pruned}
+    return {key: mark for key, mark in marks.items() if mark}
+
+
+def _held(going: AbstractSet[ObjectKey], known: Leaving) -> Held | None:
+    return guarded(
+        going,
+        len(known.inventory.entries),
+        known.release,
+        emptied=not (known.wanted or known.release.removed or known.options.allow_empty),
+        recovered=known.inventory.header.recovered,
+    )
+
+
+def _approves(known: Leaving, held: Held) -> bool:
+    """Tell whether the release carries an approval of exactly this, not used before."""
+    approval = known.release.approval
+    return approval == held.approval and known.inventory.header.approval_used != approval
+
+
+def _final(
+    step: Step,
+    waiting: AbstractSet[ObjectKey],
+    suppressed: str,
+    approved: Mapping[ObjectKey, str],
+) -> Step:
+    """Return the step after guard and obstacles were heard."""
+    if not isinstance(step, Prune | Orphan):
+        return step
+    if step.key in waiting:
+        return Skip(step.key, SkipReason.HELD)
+    if suppressed:
+        return Skip(step.key, SkipReason.SUPPRESSED, suppressed)
+    if isinstance(step, Prune) and step.key not in approved:
+        # Only what a person approved must be unchanged since they saw it (F6).
+        return Prune(step.key, step.version, step.uid)
+    return step
