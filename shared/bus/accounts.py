@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from shared.bus.claims import ClaimsError, claims_of
 from shared.bus.connection import Bus
@@ -55,7 +56,7 @@ def write_accounts(folder: Path, keys: BusKeys) -> None:
             draft.replace(path)
 
 
-def _claims(path: Path) -> dict[str, object]:
+def _claims(path: Path) -> dict[str, Any]:
     try:
         nats = claims_of(path.read_text("ascii"))["nats"]
     except (FileNotFoundError, ClaimsError, KeyError, UnicodeDecodeError):

@@ -45,8 +45,10 @@ def server_config(
         "max_connections: 20000",
         'write_deadline: "10s"',
         "authorization { timeout: 10 }",
-        f"jetstream {{ store_dir: {_quoted(folder / 'store')}, max_file: {limit_bytes}, "
-        f"max_mem: {MEMORY_BYTES}, sync_interval: always }}",
+        "jetstream {",
+        f"  store_dir: {_quoted(folder / 'store')}, max_file: {limit_bytes}, max_mem: {MEMORY_BYTES}",
+        "  sync_interval: always",
+        "}",
         f"feature_flags {{ js_ack_fc_v2: {str(ack_v2).lower()} }}",
         f"operator: {operator_jwt}",
         f"system_account: {system_account}",

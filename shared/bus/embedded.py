@@ -11,13 +11,14 @@ import contextlib
 import ctypes
 import os
 import random
+import select
 import shutil
 import signal
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import structlog
 
@@ -47,11 +48,6 @@ class ServerStartError(TransientError):
     """nats-server did not come up."""
 
     code = "bus.server-start"
-
-
-@dataclass(slots=True)
-class _Child:
-    process: asyncio.subprocess.Process
 
 
 class EmbeddedServer:
@@ -108,7 +104,7 @@ class EmbeddedServer:
         """The child's process id; another one after a restart."""
         return self._process.pid if self._process else 0
 
-    async def __aenter__(self) -> EmbeddedServer:
+    async def __aenter__(self) -> Self:
         """Start it and return when it takes connections."""
         self._prepare()
         await self._start()
@@ -156,9 +152,8 @@ class EmbeddedServer:
         )
         try:
             async with asyncio.timeout(START_S):
-                while not await self._answers():
-                    if self._process.returncode is not None:
-                        raise ServerStartError(f"nats-server ended at once: {self._last_words()}")
+                # Another program's port: nothing here can wait for it but by asking.
+                while not await self._answers() and self._process.returncode is None:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         except TimeoutError as error:
             await self._stop()
@@ -166,6 +161,8 @@ class EmbeddedServer:
         except BaseException:
             await self._stop()
             raise
+        if self._process.returncode is not None:
+            raise ServerStartError(f"nats-server ended at once: {self._last_words()}")
         log.info("bus_server_started", url=self.url, pid=self.pid)
 
     async def _answers(self) -> bool:
@@ -268,16 +265,9 @@ def _end_leftover(pid_file: Path, config: Path) -> None:
         try:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
             # Readable when it is gone.
-            os.set_blocking(descriptor, False)
-            _wait_readable(descriptor)
+            select.select([descriptor], [], [], STOP_S)
         finally:
             os.close(descriptor)
-
-
-def _wait_readable(descriptor: int) -> None:
-    import select  # noqa: PLC0415
-
-    select.select([descriptor], [], [], STOP_S)
 
 
 def _die_with_parent() -> None:

@@ -28,7 +28,7 @@ from shared.bus.values import Credentials
 from shared.core.names import name_problem
 from shared.errors import PermanentError
 
-__all__ = ["BusKeys", "agent_jwt", "agent_credentials", "new_user_seed", "sign_with_seed", "verify_with_public"]
+__all__ = ["BusKeys", "agent_credentials", "agent_jwt", "new_user_seed", "sign_with_seed", "verify_with_public"]
 
 _ROLES: dict[str, Role] = {
     "operator": "operator",

@@ -120,7 +120,7 @@ def agent_permissions(cluster: str = CLUSTER_TAG) -> Permissions:
 
 def program_permissions(program: str) -> Permissions:
     """Return what a program of the hub, or the holder of the system credential, may do."""
-    listens = (f"{inbox(program)}.>",)
+    listens: tuple[str, ...] = (f"{inbox(program)}.>",)
     if program == SYSTEM:
         return Permissions(("$SYS.REQ.CLAIMS.UPDATE",), listens)
     if program == "steward":

@@ -1,38 +1,41 @@
-"""Start, readiness and stop of a program, as its parts see them."""
+"""From start to end of a program: is it ready, and shall it stop."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 
-class Lifecycle:
-    """What a program's parts tell about themselves, and how they learn that it stops.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    ready: bool
+    why: str
 
-    Attributes:
-        stopping: set once, when no new work shall begin.
-    """
+
+class Lifecycle:
+    """What a program tells its surroundings, and what they tell it."""
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        self._parts: dict[str, tuple[bool, str]] = {}
+        """Set on SIGTERM or SIGINT: take nothing new, finish what is in hand, return."""
+        self._parts: dict[str, _Part] = {}
 
-    def stop(self) -> None:
-        """Ask every part to finish what is in hand."""
-        self.stopping.set()
-
-    def set_ready(self, part: str, ready: bool, why: str = "") -> None:  # noqa: FBT001 - reads as a sentence
-        """State whether a part does its work, and why not."""
-        self._parts[part] = (ready, why)
+    def set_ready(self, part: str, ready: bool, why: str = "") -> None:  # noqa: FBT001 - it is the whole message
+        """Say whether a part works; `why` names the reason while it does not."""
+        self._parts[part] = _Part(ready, why)
 
     def readiness(self) -> dict[str, Any]:
-        """Return `{"ready": bool, "parts": {name: {"ready": bool, "why": str}}}`; nothing is ready before it says so."""
-        parts = {name: {"ready": ready, "why": why} for name, (ready, why) in sorted(self._parts.items())}
-        ready = bool(parts) and all(part["ready"] for part in parts.values()) and not self.stopping.is_set()
+        """Return whether all parts are ready, and each one's state; a program without parts is not ready yet."""
+        parts = {
+            name: {"ready": part.ready, "why": part.why} if part.why else {"ready": part.ready}
+            for name, part in sorted(self._parts.items())
+        }
+        ready = bool(parts) and all(part.ready for part in self._parts.values()) and not self.stopping.is_set()
         return {"ready": ready, "parts": parts}
 
     async def pause(self, seconds: float) -> bool:
-        """Sleep; return early, with True, when the program stops."""
+        """Sleep; return early with True when the program shall stop."""
         try:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()

@@ -1,4 +1,4 @@
-"""One writer: a lock beside the data, that the kernel lets go when its holder dies."""
+"""One writer each: a lock file that the kernel releases when its holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from pathlib import Path
 
 from shared.errors import PermanentError
 
+_MAX_BYTES = 64
+
 
 class AlreadyRunningError(PermanentError):
     """Another process holds the lock."""
 
-    code = "program.already-running"
+    code = "runtime.already-running"
 
 
 @contextmanager
 def hold_lock(path: Path, program: str) -> Iterator[None]:
-    """Hold the lock at `path` for `program` until the block ends.
+    """Hold the lock at `path`; the file stays, because removing it would let two hold "the" lock.
 
     Raises:
-        AlreadyRunningError: somebody holds it; its process is named.
+        AlreadyRunningError: somebody else holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = os.pread(descriptor, _MAX_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunningError(
-                f"a {program} already works on {path.parent} (process {holder})",
-                hint="stop it first, or use another folder",
+                f"{program} runs already in {path.parent} (process {holder})",
+                hint="stop that one, or name another data folder",
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -1,95 +1,118 @@
-"""Logs: one event a line, nothing secret, nothing that a terminal or a reader of lines could be fooled by."""
+"""Write logs: one line for one event, whatever the facts contain, and never a secret."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
+import orjson
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-LONGEST = 4096
-"""Characters of one value; what others wrote may be any length."""
-_HIDDEN = "<hidden>"
-_SECRET_NAME = re.compile(r"(secret|token|password|passwd|seed|private|authorization|credential|jwt)s?$", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"(?P<url>\w+://)[^/\s:@]+:[^/\s@]+@"
-    r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[\w+/=.~-]+"
-    r"|\b(?P<jwt>eyJ)[\w-]+\.[\w-]+\.[\w-]+"
-    r"|\b(?P<seed>S[UAOCNX])[A-Z2-7]{56}\b"
+VALUE_CHARACTERS = 4000
+DEPTH = 6
+REDACTED = "[redacted]"
+
+# Names of facts that hold secrets, wherever they stand.
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:token|secret|password|passwd|seed|jwt|authorization|credential|private_key|api_key|cookie)s?$",
+    re.IGNORECASE,
 )
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    # Marks that turn the direction of text, and the separators that end a line for some readers.
-    code: f"\\u{code:04x}"
-    for code in (0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+# What a secret looks like inside a text: NKey seeds, JWTs, URL credentials, bearer headers, PEM keys.
+_SECRET_TEXT = re.compile(
+    r"\bS[UAOCNX][A-Z2-7]{56}\b"
+    r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|(?<=[Bb]earer )[^\s\"',]+"
+    r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+    re.DOTALL,
+)
+# C0 and C1 controls, line separators, and marks that reorder text: they make one line look like another.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def configure_logging(form: str = "json", level: str = "info") -> None:
-    """Set up the logs of this process: `json` for machines, `console` for people; both to standard error."""
-    renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
-    if form == "console":
+def configure_logging(form: Literal["json", "console"] = "json", level: str = "info") -> None:
+    """Send every log of this process, those of libraries too, to standard error in one form."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+        escape,
+    ]
+    renderer: Processor
+    if form == "json":
+        renderer = structlog.processors.JSONRenderer(serializer=_json)
+    else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _harmless,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # What libraries say, at their own loudness: warnings and up.
-    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries tell too much below warnings, and some of it is not theirs to tell.
+    root.setLevel(max(number, logging.WARNING))
 
 
-def get_logger(**context: Any) -> Any:
-    """Return a logger that adds `context` to each of its events."""
-    return structlog.get_logger(**context)
+def get_logger(name: str = "") -> Any:
+    """Return a logger; bind context to it once, then log events with facts."""
+    return structlog.get_logger(name) if name else structlog.get_logger()
 
 
-class _Forward(logging.Handler):
-    """Hand the records of the standard library's logging to structlog."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger(logger=record.name)
-        fields = {"exc_info": record.exc_info} if record.exc_info else {}
-        log.log(max(record.levelno, logging.DEBUG), "library_said", text=record.getMessage(), **fields)
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace secrets by name and by look."""
+    return {name: _redacted(name, value, DEPTH) for name, value in event.items()}
 
 
-def _harmless(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hide what is secret, and escape what is no plain text."""
-    for name, value in event.items():
-        if _SECRET_NAME.search(name) and value:
-            event[name] = _HIDDEN
-        elif name != "exception":
-            event[name] = _clean(value)
-        else:
-            event[name] = hidden(str(value))
-    return event
+def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Spell out characters that would break or disguise a line, and cut texts that are too long."""
+    return {_escaped_text(name): _escaped(value, DEPTH) for name, value in event.items()}
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return hidden(value)[:LONGEST].translate(_CONTROL)
-    if isinstance(value, dict):
-        return {
-            str(key): _HIDDEN if _SECRET_NAME.search(str(key)) and each else _clean(each) for key, each in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(each) for each in value]
+def _redacted(name: str, value: Any, depth: int) -> Any:
+    if _SECRET_NAME.search(name) and not isinstance(value, bool | int | float | None):
+        return REDACTED
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"{len(value)} bytes"
     if value is None or isinstance(value, bool | int | float):
         return value
-    return hidden(str(value))[:LONGEST].translate(_CONTROL)
+    if depth and isinstance(value, Mapping):
+        return {str(key): _redacted(str(key), item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", item, depth - 1) for item in value]
+    return _SECRET_TEXT.sub(REDACTED, str(value))
 
 
-def hidden(text: str) -> str:
-    """Return `text` without the credentials that can be told by their form."""
-    return _SECRET_TEXT.sub(lambda found: (found["url"] or found["bearer"] or "") + _HIDDEN, text)
+def _escaped(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return _escaped_text(value)
+    if depth and isinstance(value, dict):
+        return {_escaped_text(key): _escaped(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list):
+        return [_escaped(item, depth - 1) for item in value]
+    return value
+
+
+def _escaped_text(text: str) -> str:
+    cut = text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}... ({len(text)} characters)"
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
+
+
+def _json(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "replace")

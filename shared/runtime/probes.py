@@ -1,38 +1,70 @@
-"""Probes of a program: alive, ready, and its metrics, on one port."""
+"""Answer /healthz, /readyz and /metrics on one port.
+
+Healthy means that the event loop turns: a program that waits for its bus is healthy, and restarting it would not help.
+Ready means that all its parts work.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared.errors import PermanentError
 from shared.runtime.lifecycle import Lifecycle
-from shared.runtime.settings import host_and_port
+from shared.runtime.metrics import exposition
+
+
+class ProbeListenError(PermanentError):
+    """The probes' port cannot be had."""
+
+    code = "runtime.probes"
+
+
+def probes_app(life: Lifecycle) -> web.Application:
+    """Return the application with the three routes."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"healthy": True})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        state = life.readiness()
+        return web.Response(
+            body=orjson.dumps(state), status=200 if state["ready"] else 503, content_type="application/json"
+        )
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application(client_max_size=1024)
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return app
 
 
 @asynccontextmanager
-async def probes(listen: str, life: Lifecycle) -> AsyncIterator[int]:
-    """Serve `/healthz`, `/readyz` and `/metrics` at `HOST:PORT`, and give the port."""
-    host, port = host_and_port(listen)
+async def serve_probes(life: Lifecycle, listen: str) -> AsyncIterator[str]:
+    """Serve the probes on `HOST:PORT` (0 chooses one) and give their URL.
 
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        found = life.readiness()
-        return web.json_response(found, status=200 if found["ready"] else 503)
-
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
+    Raises:
+        ProbeListenError: the address cannot be had.
+    """
+    host, _, port = listen.rpartition(":")
+    if not port.isdigit():
+        raise ProbeListenError(f"probes: {listen!r} is no HOST:PORT")
+    runner = web.AppRunner(probes_app(life), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield int(runner.addresses[0][1])
+        try:
+            site = web.TCPSite(runner, host.strip("[]") or "127.0.0.1", int(port))
+            await site.start()
+        except OSError as error:
+            raise ProbeListenError(
+                f"probes: cannot listen on {listen}: {error.strerror}", hint="choose another port, or 0 for any"
+            ) from error
+        address = runner.addresses[0]
+        shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+        yield f"http://{shown}:{address[1]}"
     finally:
         await runner.cleanup()

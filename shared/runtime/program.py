@@ -1,131 +1,147 @@
-"""Run one program: settings, logs, probes, bus, then its work; stop on a signal within ten seconds."""
+"""Run one program from its settings to its last message; what every `services/<p>/__main__.py` calls.
+
+On SIGTERM or SIGINT the intake stops, what is in hand is finished, and what is left after the grace is cancelled:
+well below the 30 s that Kubernetes waits before it kills.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
 from typing import TypeVar
 
-from shared.bus.connection import Bus, Credentials
+from shared.bus.connection import Bus
 from shared.errors import TowlineError
+from shared.runtime import metrics
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import configure_logging, get_logger
-from shared.runtime.probes import probes
+from shared.runtime.probes import serve_probes
 from shared.runtime.settings import ServiceSettings, SettingsError, read_settings
 
 GRACE_S = 10.0
-"""Seconds from a signal until what still works is cancelled; Kubernetes kills after 30."""
-FAILED = 2
+EXIT_SETTINGS = 2
+EXIT_FAILED = 1
+
 S = TypeVar("S", bound=ServiceSettings)
 Serve = Callable[[S, Bus, Lifecycle], Awaitable[None]]
 
+log = get_logger("shared.runtime")
+
 
 def run_program(serve: Serve[S], settings_type: type[S]) -> int:
-    """Run a program until a signal ends it; return the code of the process."""
+    """Read settings, run `serve` until it returns or is told to stop, and return the exit code."""
     try:
         settings = read_settings(settings_type)
-        configure_logging(settings.log_format, settings.log_level)
-        asyncio.run(_run(serve, settings))
-    except (TowlineError, BaseExceptionGroup) as error:
-        return _told(error)
-    return 0
+    except SettingsError as error:
+        for finding in error.findings:
+            sys.stderr.write(f"{finding}\n")
+        return EXIT_SETTINGS
+    configure_logging(settings.log_format, settings.log_level)
+    # A bug ends the program with a line in its log like every other, redacted like every other.
+    sys.excepthook = _log_crash
+    failures: list[BaseException] = []
+    try:
+        asyncio.run(run_until_stopped(serve, settings))
+    except* TowlineError as group:
+        failures += _leaves(group)
+    for failure in failures:
+        log.error("program_failed", code=getattr(failure, "code", ""), error=str(failure))
+    return EXIT_FAILED if failures else 0
 
 
-def _told(error: BaseException) -> int:
-    """Print the errors that somebody can do something about; anything else is a bug, and raised."""
-    found = list(leaves(error))
-    known = [each for each in found if isinstance(each, TowlineError)]
-    if len(known) < len(found):
-        raise error
-    for each in known:
-        print(f"towline: {each} [{each.code}]", file=sys.stderr)  # noqa: T201 - the last word, logs or not
-    return FAILED
-
-
-async def _run(serve: Serve[S], settings: S) -> None:
+async def run_until_stopped(serve: Serve[S], settings: S) -> None:
+    """Connect to the bus, serve the probes, and run `serve` until it returns."""
+    name = program_of(type(settings))
     life = Lifecycle()
-    if not settings.bus_urls or settings.bus_credentials is None:
-        raise SettingsError(
-            "TOWLINE_BUS_URLS and TOWLINE_BUS_CREDENTIALS are not set", hint="`towline hub init` writes the credentials"
-        )
-    path = settings.bus_credentials
-    tls = ssl.create_default_context(cafile=str(settings.bus_ca)) if settings.bus_ca else None
-    name = settings_name(settings)
+    metrics.build.labels(name, _version()).set(1)
     async with (
-        probes(settings.probe_listen, life) as port,
-        Bus.connect(settings.bus_urls, lambda: read_credentials(path), name=name, tls=tls) as bus,
+        serve_probes(life, settings.probe_listen) as probes,
+        Bus.connect(settings.bus_urls, settings.credentials, name=name) as bus,
     ):
-        get_logger().info("program_started", program=name, probes=port)
-        with stopped_by_signals(life):
-            await until_stopped(serve(settings, bus, life), life, bus.stop_intake)
-    get_logger().info("program_stopped", program=name)
+        log.info("program_started", program=name, probes=probes)
+        with _signals(life, bus):
+            async with asyncio.TaskGroup() as group:
+                watcher = group.create_task(watch_bus(bus, life, name))
+                try:
+                    await until_stopped(serve(settings, bus, life), life)
+                finally:
+                    life.stopping.set()
+                    watcher.cancel()
+        log.info("program_stopped", program=name)
 
 
-async def until_stopped(work: Awaitable[None], life: Lifecycle, stop: Callable[[], None]) -> None:
-    """Do `work`; when the program stops, call `stop`, and cancel after the grace what is still not done."""
+async def until_stopped(work: Awaitable[None], life: Lifecycle, grace_s: float = GRACE_S) -> None:
+    """Await `work`; when the program shall stop, give it `grace_s` more, then cancel it."""
 
-    async def guarded() -> None:
+    async def awaited() -> None:
         await work
 
-    async def watch(task: asyncio.Task[None]) -> None:
-        await life.stopping.wait()
-        stop()
-        await asyncio.sleep(GRACE_S)
-        get_logger().warning("program_cancelled", after_s=GRACE_S)
-        task.cancel()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(awaited())
+        stopping = group.create_task(life.stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            await asyncio.wait({task}, timeout=grace_s)
+        if not task.done():
+            log.warning("program_cancelled", grace_s=grace_s)
+            task.cancel()
+        stopping.cancel()
 
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(guarded())
-        watcher = tasks.create_task(watch(task))
-        task.add_done_callback(lambda _done: watcher.cancel())
+
+async def watch_bus(bus: Bus, life: Lifecycle, program: str) -> None:
+    """Keep readiness and measurement equal to the connection's state."""
+    while not life.stopping.is_set():
+        metrics.bus_connected.labels(program).set(int(bus.connected))
+        life.set_ready("bus", bus.connected, "" if bus.connected else "not connected to the bus")
+        if bus.connected:
+            await life.pause(1.0)
+        else:
+            await bus.pause_or_reconnect(1.0)
+
+
+def program_of(settings_type: type[ServiceSettings]) -> str:
+    """Return the program's name from its settings class: `PollerSettings` is `poller`."""
+    return settings_type.__name__.removesuffix("Settings").lower()
 
 
 @contextmanager
-def stopped_by_signals(life: Lifecycle) -> Iterator[None]:
-    """Stop the program on SIGTERM and SIGINT while the block lasts."""
+def _signals(life: Lifecycle, bus: Bus) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, life.stop)
+
+    def stop(number: signal.Signals) -> None:
+        log.info("program_stopping", signal=number.name)
+        life.stopping.set()
+        bus.stop_intake()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
     try:
         yield
     finally:
-        for number in signals:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
-def read_credentials(path: Path) -> Credentials:
-    """Return the bus credentials that a file holds: `{"jwt", "seed", "inbox"}`.
-
-    Raises:
-        SettingsError: it cannot be read.
-    """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        return Credentials(jwt=found["jwt"], seed=found["seed"], inbox=found["inbox"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            f"the bus credentials {path} cannot be read: {type(error).__name__}",
-            hint="`towline hub init` writes them",
-        ) from error
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("program_crashed", exc_info=(kind, error, trace))
 
 
-def settings_name(settings: ServiceSettings) -> str:
-    """Return the program's name, which is its settings' prefix."""
-    prefix = str(settings.model_config.get("env_prefix") or "")
-    return prefix.removeprefix("TOWLINE_").rstrip("_").lower() or "towline"
-
-
-def leaves(group: BaseException) -> Iterator[BaseException]:
-    """Yield the single errors of a group of errors."""
-    if isinstance(group, BaseExceptionGroup):
-        for each in group.exceptions:
-            yield from leaves(each)
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
     else:
-        yield group
+        yield error
+
+
+def _version() -> str:
+    try:
+        return version("towline")
+    except PackageNotFoundError:
+        return "unknown"

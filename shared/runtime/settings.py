@@ -1,93 +1,140 @@
-"""Settings: read once at the start, all errors at once, secrets never shown."""
+"""Read a program's settings from its environment, and say everything that is wrong at once."""
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.errors import PermanentError
+from shared.bus.connection import Credentials
+from shared.errors import Finding, FindingsError, PermanentError
+
+SHARED_PREFIX = "TOWLINE_"
+
+S = TypeVar("S", bound="ServiceSettings")
 
 
-class SettingsError(PermanentError):
-    """The settings do not make sense; the message lists everything that is wrong."""
+class SettingsError(FindingsError):
+    """Settings are missing or wrong; each is named with its variable."""
 
     code = "settings.invalid"
 
 
-def _words(value: Any) -> Any:
-    return tuple(value.split()) if isinstance(value, str) else value
+class CredentialsFileError(PermanentError):
+    """The file with a program's bus credentials cannot be used."""
+
+    code = "settings.credentials"
+
+
+def _list_of(value: Any) -> Any:
+    """Return the items of `a,b,c`; environments have texts only."""
+    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_of)]
+"""Several texts; in the environment separated by commas."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every program is told; a program's own settings have a prefix of their own, these are `TOWLINE_...`."""
+    """What every program of the hub needs to know.
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", validate_default=True)
+    A subclass names its program: `model_config = settings_for("poller")`. Its fields are read from
+    `TOWLINE_POLLER_<FIELD>`, then from `TOWLINE_<FIELD>`, which all programs share.
+    """
 
-    data: Path = Field(default=Path("data"), validation_alias=AliasChoices("data", "TOWLINE_DATA"))
-    """The folder of everything that must survive a restart."""
-    bus_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
-        default=(), validation_alias=AliasChoices("bus_urls", "TOWLINE_BUS_URLS")
-    )
-    """Servers of the bus, with spaces between."""
-    bus_credentials: Path | None = Field(
-        default=None, validation_alias=AliasChoices("bus_credentials", "TOWLINE_BUS_CREDENTIALS")
-    )
-    """The file of this program's bus credentials, as `towline hub init` writes it; read again for each connection."""
-    bus_ca: Path | None = Field(default=None, validation_alias=AliasChoices("bus_ca", "TOWLINE_BUS_CA"))
-    """The authority of the bus's certificate, where it is not a public one."""
-    probe_listen: str = Field(
-        default="127.0.0.1:0", validation_alias=AliasChoices("probe_listen", "TOWLINE_PROBE_LISTEN")
-    )
-    """`HOST:PORT` of `/healthz`, `/readyz` and `/metrics`; port 0 takes any."""
-    log_format: Literal["json", "console"] = Field(
-        default="json", validation_alias=AliasChoices("log_format", "TOWLINE_LOG_FORMAT")
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", validation_alias=AliasChoices("log_level", "TOWLINE_LOG_LEVEL")
-    )
+    model_config = SettingsConfigDict(env_prefix=SHARED_PREFIX, frozen=True, extra="ignore")
+
+    data: Path
+    """The data folder."""
+    bus_urls: Texts = ("nats://127.0.0.1:4222",)
+    """Where the bus is."""
+    bus_credentials: Path
+    """File made by `towline hub init`: JSON with `jwt`, `seed`, `inbox`."""
+    probe_listen: str = "127.0.0.1:0"
+    """`HOST:PORT` of /healthz, /readyz and /metrics."""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the closest first: arguments, the program's variables, the shared ones."""
+        del dotenv_settings, file_secret_settings
+        shared = EnvSettingsSource(settings_cls, env_prefix=SHARED_PREFIX)
+        return init_settings, env_settings, shared
+
+    def credentials(self) -> Credentials:
+        """Return the bus credentials as the file has them now: a renewed file counts at the next connection."""
+        return read_credentials(self.bus_credentials)
 
 
-S = TypeVar("S", bound=ServiceSettings)
+def settings_for(program: str) -> SettingsConfigDict:
+    """Return the configuration of a program's settings class."""
+    return SettingsConfigDict(env_prefix=f"{SHARED_PREFIX}{program.upper()}_", frozen=True, extra="ignore")
 
 
-def read_settings(kind: type[S], **given: Any) -> S:
-    """Return the settings from what is given, else from the environment.
+def read_settings(kind: type[S]) -> S:
+    """Return the settings that the environment holds.
 
     Raises:
-        SettingsError: something is missing or wrong; all of it is named.
+        SettingsError: with a finding for every variable that is missing or wrong.
     """
     try:
-        return kind(**given)
+        return kind()
     except ValidationError as error:
-        lines = [_line(kind, problem) for problem in error.errors(include_url=False, include_input=False)]
-        raise SettingsError("; ".join(lines), hint="see the settings in the documentation") from error
+        prefix = str(kind.model_config.get("env_prefix", SHARED_PREFIX))
+        findings = []
+        # Without the input: what was typed into the wrong variable may be a secret.
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            field = ".".join(str(step) for step in problem["loc"]) or "settings"
+            shared = field in ServiceSettings.model_fields
+            name = f"{SHARED_PREFIX if shared else prefix}{field.upper()}"
+            missing = problem["type"] == "missing"
+            findings.append(
+                Finding(
+                    code="settings.missing" if missing else "settings.invalid",
+                    message=f"{name}: {'is not set' if missing else problem['msg']}",
+                    hint=f"set {name}" if missing else "",
+                )
+            )
+        raise SettingsError(findings) from None
 
 
-def _line(kind: type[ServiceSettings], problem: Any) -> str:
-    """Return one problem with the name of its environment variable; its value could be a secret and is left out."""
-    name = str(problem["loc"][0]) if problem["loc"] else ""
-    prefix = str(kind.model_config.get("env_prefix") or "")
-    variable = name if name.isupper() or name.startswith("TOWLINE_") else f"{prefix}{name}".upper()
-    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def host_and_port(listen: str) -> tuple[str, int]:
-    """Return the two parts of `HOST:PORT`; an IPv6 address stands in brackets.
+def read_credentials(path: Path) -> Credentials:
+    """Return the credentials in a file.
 
     Raises:
-        SettingsError: it is not of this form.
+        CredentialsFileError: it is not there, or not what `towline hub init` makes.
     """
-    host, colon, port = listen.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise SettingsError(f"{listen!r} is no place to listen at", hint="write HOST:PORT, such as 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
+    try:
+        body = json.loads(path.read_text("utf-8"))
+        return Credentials(jwt=body["jwt"], seed=body["seed"], inbox=body["inbox"])
+    except OSError as error:
+        raise CredentialsFileError(f"{path}: {error.strerror}", hint="`towline hub init` makes it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        # Not the error's own text: it may quote the file.
+        raise CredentialsFileError(
+            f"{path} is no credentials file: JSON with jwt, seed and inbox is expected",
+            hint="`towline hub init` makes it",
+        ) from error
 
 
-def data_folder(path: Path) -> Path:
-    """Return the folder, made when there is none, for nobody else's eyes."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Path(os.path.abspath(path))  # noqa: PTH100 - a symlink that an administrator made stays as it is
+def write_credentials(path: Path, credentials: Credentials) -> None:
+    """Write a credentials file that only its owner reads."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(0o600)
+    draft.write_text(
+        json.dumps({"jwt": credentials.jwt, "seed": credentials.seed, "inbox": credentials.inbox}), "utf-8"
+    )
+    draft.replace(path)
