@@ -1,0 +1,166 @@
+"""Carry out a plan: stage after stage, some steps at a time, deletions last and only when all else went well."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import structlog
+
+from services.applier.errors import ErrorClass, Failure
+from services.applier.options import OnError, Options
+from services.applier.plan import prune_obstacle
+from services.applier.planned import (
+    Blocked,
+    Create,
+    Failed,
+    Orphan,
+    Outcome,
+    Patch,
+    Plan,
+    Prune,
+    Recreate,
+    Skip,
+    Stage,
+    Step,
+)
+from services.applier.steps import CRD, StepFailedError, Steps
+from shared.core.canonical import decode
+from shared.core.objects import ObjectKey
+from shared.errors import TowlineError
+
+WORKERS = 8
+SUPERSEDED = "superseded"
+STOPPED = "stopped"
+
+log = structlog.get_logger("services.applier")
+
+
+@dataclass(slots=True)
+class Execution:
+    """One plan on its way."""
+
+    todo: Plan
+    steps: Steps
+    options: Options
+    superseded: Callable[[], bool]
+    """Tells whether something newer waits: no further stage begins."""
+    healthy: Callable[[Iterable[ObjectKey]], Awaitable[str]]
+    """Waits until these objects do well; returns why they do not."""
+    outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Fill `outcomes`; every step gets one unless it is a Skip."""
+        if await self._applies():
+            obstacle = prune_obstacle(self.todo, self.outcomes)
+            for stage in self.todo.prunes:
+                if obstacle:
+                    self._block(stage, obstacle)
+                else:
+                    await self._stage(stage)
+
+    async def _applies(self) -> bool:
+        """Run the applies; tell whether the end was reached."""
+        why = ""
+        wave: list[ObjectKey] = []
+        for index, stage in enumerate(self.todo.applies):
+            if index and stage.wave != self.todo.applies[index - 1].wave:
+                why = why or await self._wave_ended(wave)
+                wave = []
+            if not why and self.superseded():
+                why = SUPERSEDED
+            if why:
+                self._block(stage, why)
+                continue
+            await self._stage(stage)
+            wave += [each.key for each in stage.steps]
+            if self.options.on_error is OnError.STOP and self._failed(wave):
+                why = STOPPED
+        for stage in self.todo.prunes if why else ():
+            self._block(stage, why)
+        return not why
+
+    async def _wave_ended(self, wave: list[ObjectKey]) -> str:
+        """Return why the next wave must not begin (E7, C9)."""
+        if failed := self._failed(wave):
+            return f"{failed[0]} failed"
+        return await self.healthy(wave) if self.options.wait else ""
+
+    async def _stage(self, stage: Stage) -> None:
+        """Run the steps of a stage, some at a time."""
+        waiting = iter(stage.steps)
+
+        async def work() -> None:
+            for step in waiting:
+                if isinstance(step, Skip):
+                    continue
+                if self.options.on_error is OnError.STOP and self._failed(self.outcomes):
+                    self.outcomes[step.key] = Blocked(STOPPED)
+                else:
+                    self.outcomes[step.key] = await self._one(step)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(WORKERS, len(stage.steps))):
+                tasks.create_task(work())
+
+    async def _one(self, step: Step) -> Outcome:
+        """Carry out one step; whatever goes wrong in it stays with this object (E12)."""
+        if blocker := self._blocker(step.key):
+            return Blocked(str(blocker))
+        try:
+            return await self._carried_out(step)
+        except StepFailedError as error:
+            return Failed(error.failure)
+        except TowlineError as error:
+            return Failed(Failure(ErrorClass.UNAVAILABLE, error.message, hint=error.hint))
+        except Exception as error:  # noqa: BLE001 - one of the two places: an object's bug must not stop the others
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Without the exception's text and trace: they may hold values of a manifest.
+            log.error(  # noqa: TRY400
+                "step_crashed", key=str(step.key), error=type(error).__name__, at=f"{place.filename}:{place.lineno}"
+            )
+            return Failed(Failure(ErrorClass.INTERNAL, f"a bug: {type(error).__name__} in {place.name}"))
+
+    async def _carried_out(self, step: Step) -> Outcome:
+        match step:
+            case Create() | Patch():
+                return await self.steps.apply(step)
+            case Recreate():
+                return await self.steps.recreate(step)
+            case Prune():
+                return await self.steps.prune(step)
+            case Orphan():
+                return await self.steps.orphan(step)
+            case Skip():
+                return Blocked(step.reason)
+            case _:
+                assert_never(step)
+
+    def _blocker(self, key: ObjectKey) -> ObjectKey | None:
+        """Return what this object needs and did not get: its namespace, or its kind's definition (E7)."""
+        namespace = ObjectKey("", "Namespace", "", key.namespace)
+        if key.namespace and isinstance(self.outcomes.get(namespace), Failed | Blocked):
+            return namespace
+        for definition in self._failed(self.outcomes):
+            if (definition.group, definition.kind) == CRD and self._defines(definition, key):
+                return definition
+        return None
+
+    def _defines(self, definition: ObjectKey, key: ObjectKey) -> bool:
+        for stage in self.todo.applies:
+            for step in stage.steps:
+                if step.key == definition and isinstance(step, Create | Patch | Recreate):
+                    spec = decode(step.wanted.body)["spec"]
+                    return (spec["group"], spec["names"]["kind"]) == (key.group, key.kind)
+        return False
+
+    def _failed(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        return [key for key in keys if isinstance(self.outcomes.get(key), Failed)]
+
+    def _block(self, stage: Stage, why: str) -> None:
+        for step in stage.steps:
+            if not isinstance(step, Skip):
+                self.outcomes[step.key] = Blocked(why)

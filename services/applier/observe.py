@@ -1,0 +1,154 @@
+"""Watch what we own: one watch a kind, by our label, keeping fingerprints instead of objects.
+
+Kinds whose health shows in their status are watched whole, the others by metadata only. Whatever changes is told by
+its key; what it means is decided elsewhere, from the state that is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from services.applier.health import Verdict, health_of, needs_status
+from services.applier.kube.mapper import Resource
+from services.applier.kube.reflector import Blind, Event, Listed, Lost, Reflector, Seen
+from services.applier.kube.session import Session
+from services.applier.state import Present
+from services.applier.tracking import AGENT_LABEL, present_of
+from shared.core.objects import Manifest, ObjectKey
+
+Changed = Callable[[ObjectKey], None]
+
+log = structlog.get_logger("services.applier")
+
+
+class Observer:
+    """The live state of everything that carries this agent's label, as far as its kinds are followed."""
+
+    def __init__(self, session: Session, cluster: str, changed: Changed) -> None:
+        self._session = session
+        self._selector = f"{AGENT_LABEL}={cluster}"
+        self._changed = changed
+        self._present: dict[ObjectKey, Present] = {}
+        self._health: dict[ObjectKey, Verdict] = {}
+        self._followed: dict[tuple[str, str], Resource] = {}
+        self._listed: dict[tuple[str, str], asyncio.Event] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Let watches run as tasks of this group."""
+        self._tasks = tasks
+
+    def follow(self, resources: Iterable[Resource]) -> None:
+        """Watch these kinds from now on, in these versions; a kind is watched once."""
+        for resource in resources:
+            name = (resource.group, resource.kind)
+            if self._tasks is None or not resource.watchable or self._followed.get(name) == resource:
+                continue
+            if running := self._running.get(name):
+                running.cancel()
+            self._followed[name] = resource
+            self._listed.setdefault(name, asyncio.Event())
+            reflector = Reflector(
+                self._session,
+                resource,
+                self._selector,
+                metadata_only=not needs_status(resource.group, resource.kind),
+                emit=self._take,
+            )
+            self._running[name] = self._tasks.create_task(reflector.run(), name=f"watch {resource.plural}")
+
+    async def ready(self, resources: Iterable[Resource], timeout_s: float) -> None:
+        """Return when each of these kinds was listed once, or after `timeout_s`: what is not known is read singly."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                for resource in resources:
+                    if waited := self._listed.get((resource.group, resource.kind)):
+                        await waited.wait()
+        except TimeoutError:
+            return
+
+    def present(self, key: ObjectKey) -> Present | None:
+        """Return what is known of a live object; None: it does not carry our label, or nobody looked."""
+        return self._present.get(key)
+
+    def watched(self, key: ObjectKey) -> bool:
+        """Tell whether the object's kind is followed and was listed: then its absence here means something."""
+        listed = self._listed.get((key.group, key.kind))
+        return listed is not None and listed.is_set()
+
+    def health(self, key: ObjectKey) -> Verdict | None:
+        """Return how an object does, None when its kind shows no health or nobody looked."""
+        return self._health.get(key)
+
+    def owned(self) -> Mapping[ObjectKey, Present]:
+        """Return everything that is known."""
+        return self._present
+
+    def wrote(self, key: ObjectKey, manifest: Manifest) -> Present:
+        """Take over the answer to our own write, unless a watch was faster."""
+        fresh = present_of(manifest)
+        known = self._present.get(key)
+        if known is None or not _older(fresh, known):
+            self._present[key] = fresh
+        return fresh
+
+    def gone(self, key: ObjectKey) -> None:
+        """Take over that an object was seen to be absent."""
+        self._present.pop(key, None)
+        self._health.pop(key, None)
+
+    @property
+    def watches(self) -> int:
+        """Return how many kinds are followed."""
+        return len(self._followed)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Seen(key, manifest):
+                self._seen(key, manifest)
+            case Lost(key, uid):
+                known = self._present.get(key)
+                if known is not None and known.uid == uid:
+                    self.gone(key)
+                    self._changed(key)
+            case Listed(resource, keys):
+                self._listed[resource.group, resource.kind].set()
+                for key in [each for each in self._present if _is_of(each, resource) and each not in keys]:
+                    self.gone(key)
+                    self._changed(key)
+            case Blind(resource, failure):
+                log.warning(
+                    "watch_interrupted",
+                    kind=resource.kind,
+                    group=resource.group,
+                    error=failure.message if failure else "",
+                )
+
+    def _seen(self, key: ObjectKey, manifest: Mapping[str, Any]) -> None:
+        fresh = present_of(manifest)
+        known = self._present.get(key)
+        if known is not None and _older(fresh, known):
+            return
+        self._present[key] = fresh
+        verdict = health_of(manifest) if needs_status(key.group, key.kind) else None
+        unwell = verdict is not None and self._health.get(key) != verdict
+        if verdict is not None:
+            self._health[key] = verdict
+        if unwell or known is None or known != fresh:
+            self._changed(key)
+
+
+def _is_of(key: ObjectKey, resource: Resource) -> bool:
+    return (key.group, key.kind) == (resource.group, resource.kind)
+
+
+def _older(one: Present, other: Present) -> bool:
+    """Tell whether `one` was seen before `other`; versions of one object are numbers that rise."""
+    if one.uid != other.uid or not (one.resource_version.isdecimal() and other.resource_version.isdecimal()):
+        return False
+    return int(one.resource_version) < int(other.resource_version)

@@ -1,0 +1,335 @@
+"""Carry out one step of a plan against the API server, and say what came of it.
+
+Every write is a server-side apply, a delete with the UID as its precondition, or a JSON patch that takes our marks
+off. Whatever a request leaves open (no answer, another object of that name) ends as a failure that the next run looks
+at again; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.applier.errors import ErrorClass, Failure, unreachable
+from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
+from services.applier.kube.session import (
+    APPLY,
+    JSON_PATCH,
+    METADATA,
+    WRITE_TIMEOUT_S,
+    ClusterUnreachableError,
+    Reply,
+    Request,
+    Session,
+)
+from services.applier.observe import Observer
+from services.applier.planned import (
+    Applied,
+    Create,
+    Failed,
+    Gone,
+    Orphan,
+    Outcome,
+    Patch,
+    Prune,
+    Recreate,
+    Released,
+    SkipReason,
+)
+from services.applier.settings import Pace
+from services.applier.state import Present, Wanted
+from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
+from shared.core.canonical import decode, encode
+from shared.core.objects import Manifest, ObjectKey
+from shared.errors import TransientError
+
+ATTEMPTS = 5
+SOON_S = 0.05
+INITIALIZING_S = 10.0
+CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_AGAIN = frozenset({ErrorClass.STALE, ErrorClass.UNKNOWN_KIND, ErrorClass.INITIALIZING})
+
+
+class StepFailedError(TransientError):
+    """A step cannot go on; what came of it is a failure of its object."""
+
+    code = "step.failed"
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The hands of one run."""
+
+    session: Session
+    mapper: Mapper
+    observer: Observer
+    app: str
+    pace: Pace
+    timeout_s: float
+    """How long an object may take to go away."""
+    fence: Callable[[], None]
+    """Raises when this agent is no longer the one that may write."""
+    recreates: Callable[[Wanted], bool]
+    """Tells whether an object may be deleted and made anew when it cannot be changed."""
+    warn: Callable[[str], None]
+
+    async def apply(self, step: Create | Patch) -> Outcome:
+        """Apply an object."""
+        uid = step.uid if isinstance(step, Patch) else ""
+        for attempt in range(ATTEMPTS):
+            # A kind whose definition is new is served a moment after discovery names it (C7).
+            resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
+            reply = await self._patch(resource, step.wanted, uid, force=step.force)
+            if reply.ok and reply.body is not None:
+                return await self._applied(step.wanted, reply, reply.body)
+            failure = reply.failure(step.key)
+            if failure.error is ErrorClass.IMMUTABLE and uid and self.recreates(step.wanted):
+                return await self.recreate(Recreate(step.wanted, uid))
+            if failure.error not in _AGAIN:
+                break
+            await asyncio.sleep(0.0 if failure.error is ErrorClass.STALE else SOON_S * 4**attempt)
+        return Failed(failure)
+
+    async def recreate(self, step: Recreate) -> Outcome:
+        """Delete an object, wait until it is gone, make it anew (H3)."""
+        resource = await self._wanted(step.wanted)
+        await self._delete(resource, step.key, step.uid, step.propagation)
+        outcome = await self.apply(Create(step.wanted))
+        if isinstance(outcome, Failed):
+            failure = outcome.failure
+            return Failed(replace(failure, message=f"it was deleted, and making it anew failed: {failure.message}"))
+        return outcome
+
+    async def prune(self, step: Prune) -> Outcome:
+        """Delete an object that is still ours, still the same, and not to be kept (F4, F6)."""
+        resource = self._served_as(step.key)
+        for attempt in range(ATTEMPTS):
+            live = await self._read(resource, step.key)
+            if live is None:
+                self.observer.gone(step.key)
+                return Gone()
+            if live.uid != step.uid or not is_ours(live, self.app, step.key):
+                return Released(SkipReason.NOT_OURS)
+            if live.keep or live.ignored:
+                return await self.orphan(Orphan(step.key, step.version, step.uid))
+            try:
+                await self._delete(
+                    resource,
+                    step.key,
+                    step.uid,
+                    step.propagation,
+                    version=step.resource_version,
+                    deleting=live.deleting,
+                )
+            except StepFailedError as error:
+                if error.failure.error not in {ErrorClass.STALE, ErrorClass.REPLACED} or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                break
+        return Gone()
+
+    async def orphan(self, step: Orphan) -> Outcome:
+        """Take our marks off an object and leave it; never by applying less, which would take its fields (F4)."""
+        resource = self._served_as(step.key)
+        path = resource.path(step.key.namespace, step.key.name)
+        for _ in range(ATTEMPTS):
+            reply = await self._send(Request("GET", path, accept=METADATA))
+            if reply.ok and reply.body is not None:
+                if not is_ours(present_of(reply.body), self.app, step.key):
+                    return Released(step.why)
+                patch = encode(_unmarking(reply.body))
+                reply = await self._write(
+                    Request("PATCH", path, {"fieldManager": MANAGER}, patch, content_type=JSON_PATCH, accept=METADATA)
+                )
+            if reply.ok:
+                self.observer.gone(step.key)
+                return Released(step.why)
+            failure = reply.failure(step.key)
+            if failure.error is ErrorClass.GONE:
+                return Gone()
+            if failure.error is not ErrorClass.STALE:
+                break
+        return Failed(failure)
+
+    async def resource(self, key: ObjectKey, version: str, *, wait_s: float = 0.0) -> Resource | None:
+        """Return where a kind is served; what is not known is looked up anew, for `wait_s` at the longest."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        pause_s = SOON_S
+        while (found := self.mapper.find(key, version)) is None:
+            try:
+                await self.mapper.refresh(older_than_s=SOON_S)
+            except (DiscoveryError, ClusterUnreachableError):
+                return None
+            if loop.time() >= until:
+                return self.mapper.find(key, version)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self.pace.probe_s)
+        return found
+
+    async def _wanted(self, wanted: Wanted, *, wait_s: float = 0.0) -> Resource:
+        """Return where an object of the bundle is served, or end the step."""
+        resource = await self.resource(wanted.key, wanted.version, wait_s=wait_s)
+        if resource is None:
+            raise StepFailedError(
+                Failure(
+                    ErrorClass.UNKNOWN_KIND,
+                    f"the cluster serves no {wanted.key.kind} in {wanted.api_version}",
+                    hint="install its CustomResourceDefinition, or deploy it with an app that this one depends on",
+                )
+            )
+        return resource
+
+    def _served_as(self, key: ObjectKey) -> Resource:
+        """Return where a kind is served today, in whatever version, or end the step."""
+        resource = self.mapper.find(key)
+        if resource is None:
+            raise StepFailedError(Failure(ErrorClass.UNKNOWN_KIND, "its kind is not served now"))
+        return resource
+
+    async def _established(self, key: ObjectKey) -> None:
+        """Wait until a definition's kind is served (C6), or end the step."""
+        resource = self._served_as(key)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.pace.wait_kind_s
+        pause_s = SOON_S
+        while True:
+            reply = await self._send(Request("GET", resource.path(name=key.name)))
+            if not reply.ok or reply.body is None:
+                raise StepFailedError(reply.failure(key))
+            conditions = {each["type"]: each for each in (reply.body.get("status") or {}).get("conditions") or ()}
+            names = conditions.get("NamesAccepted") or {}
+            if names.get("status") == "False":
+                why = f"its names are not accepted: {names.get('message', '')}"
+                raise StepFailedError(Failure(ErrorClass.INVALID, why))
+            if (conditions.get("Established") or {}).get("status") == "True" and await self._served(reply.body):
+                return
+            if loop.time() >= until:
+                why = f"it is not established after {self.pace.wait_kind_s:.0f} s"
+                raise StepFailedError(Failure(ErrorClass.TIMEOUT, why))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self.pace.probe_s)
+
+    async def _served(self, definition: Manifest) -> bool:
+        """Tell whether discovery names the versions of a definition; read anew when it does not."""
+        spec = definition["spec"]
+        key = ObjectKey(spec["group"], spec["names"]["kind"], "", "")
+        versions = [each["name"] for each in spec["versions"] if each.get("served")]
+        if not all(self.mapper.find(key, version) for version in versions):
+            await self.mapper.refresh(older_than_s=SOON_S)
+        return all(self.mapper.find(key, version) for version in versions)
+
+    async def _patch(self, resource: Resource, wanted: Wanted, uid: str, *, force: bool) -> Reply:
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
+        path = resource.path(wanted.key.namespace, wanted.key.name)
+        return await self._write(
+            Request("PATCH", path, query, _with_uid(wanted.body, uid), content_type=APPLY, accept=METADATA)
+        )
+
+    async def _applied(self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any]) -> Outcome:
+        for warning in reply.warnings:
+            self.warn(f"{wanted.key}: {warning}")
+        before = self.observer.present(wanted.key)
+        live = self.observer.wrote(wanted.key, manifest)
+        if live.deleting:
+            return Failed(Failure(ErrorClass.TERMINATING, "it is being deleted, and is made anew when it is gone"))
+        if (wanted.key.group, wanted.key.kind) == CRD:
+            await self._established(wanted.key)
+        created = reply.status == 201
+        changed = created or before is None or before.resource_version != live.resource_version
+        return Applied(live.uid, live.resource_version, live.owned, live.owned_at, created=created, changed=changed)
+
+    async def _read(self, resource: Resource, key: ObjectKey) -> Present | None:
+        """Return an object's metadata, None when it does not exist."""
+        reply = await self._send(Request("GET", resource.path(key.namespace, key.name), accept=METADATA))
+        if reply.ok and reply.body is not None:
+            return present_of(reply.body)
+        failure = reply.failure(key)
+        if failure.error is ErrorClass.GONE:
+            return None
+        raise StepFailedError(failure)
+
+    async def _delete(
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        uid: str,
+        propagation: str,
+        *,
+        version: str = "",
+        deleting: bool = False,
+    ) -> None:
+        """Delete once, then wait until the object with this UID is gone (F7)."""
+        if not deleting:
+            conditions = {"uid": uid, **({"resourceVersion": version} if version else {})}
+            body = encode({"preconditions": conditions, "propagationPolicy": propagation})
+            reply = await self._write(Request("DELETE", resource.path(key.namespace, key.name), body=body))
+            if not reply.ok:
+                failure = reply.failure(key)
+                if failure.error is not ErrorClass.GONE:
+                    raise StepFailedError(failure)
+            elif (reply.body or {}).get("kind") == "Status":
+                self.observer.gone(key)  # the object itself would be the answer if it were still there
+                return
+        await self._gone(resource, key, uid)
+
+    async def _gone(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.timeout_s
+        pause_s = SOON_S
+        while True:
+            live = await self._read(resource, key)
+            if live is None or live.uid != uid:
+                self.observer.gone(key)
+                return
+            if loop.time() >= until:
+                blockers = ", ".join(live.finalizers) or "none that it names"
+                why = f"it is still being deleted; finalizers: {blockers}"
+                raise StepFailedError(Failure(ErrorClass.TERMINATING, why))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self.pace.probe_s)
+
+    async def _write(self, request: Request) -> Reply:
+        self.fence()
+        return await self._send(replace(request, timeout_s=WRITE_TIMEOUT_S))
+
+    async def _send(self, request: Request) -> Reply:
+        try:
+            return await self.session.send(request)
+        except ClusterUnreachableError as error:
+            raise StepFailedError(unreachable(error.message)) from error
+
+
+def _with_uid(body: bytes, uid: str) -> bytes:
+    """Return the payload bound to one object: a stranger of that name is refused instead of changed (D8)."""
+    if not uid:
+        return body
+    manifest = decode(body)
+    manifest["metadata"]["uid"] = uid
+    return encode(manifest)
+
+
+def _unmarking(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the JSON patch that takes label, annotation and field ownership of ours off an object."""
+    metadata = manifest["metadata"]
+    # `replace` of the version, not `test`: a race then answers as the conflict that it is.
+    patch = [{"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}]
+    if OWNER_ANNOTATION in (metadata.get("annotations") or {}):
+        patch.append({"op": "remove", "path": f"/metadata/annotations/{_pointer(OWNER_ANNOTATION)}"})
+    if AGENT_LABEL in (metadata.get("labels") or {}):
+        patch.append({"op": "remove", "path": f"/metadata/labels/{_pointer(AGENT_LABEL)}"})
+    entries = metadata.get("managedFields") or []
+    left = [each for each in entries if (each.get("manager"), each.get("operation")) != (MANAGER, "Apply")]
+    if left and len(left) != len(entries):
+        patch.append({"op": "replace", "path": "/metadata/managedFields", "value": left})
+    return patch
+
+
+def _pointer(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
