@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+import pygit2
+import pytest
 import pytest_asyncio
 
 from services.renderer.engines import Engines
 from services.renderer.targets import AppInputs
 from shared.core.canonical import encode
 from shared.errors import FindingsError
+from shared.git.trees import GitTree, reader_of
 from tests.support.mapping_tree import MappingTree
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  text: {text}\n"
@@ -73,3 +76,16 @@ async def findings(engines, inputs):
 async def engines() -> AsyncIterator[Engines]:
     async with Engines(workers=1) as running:
         yield running
+
+
+@pytest.fixture
+def trees_of():
+    """A function: path of a bare repository → the trees of its commits, oldest first."""
+
+    def trees(path):
+        repository = pygit2.Repository(str(path))
+        order = pygit2.enums.SortMode.TOPOLOGICAL | pygit2.enums.SortMode.REVERSE
+        for commit in repository.walk(repository.head.target, order):
+            yield GitTree(reader_of(repository), str(commit.tree_id))
+
+    return trees

@@ -1,0 +1,210 @@
+"""Charts, rendered by Helm's library in a confined child."""
+
+import io
+import tarfile
+
+import pytest
+
+from services.renderer.engines.kubeversion import satisfies
+from shared.core.objects import key_of
+from shared.errors import FindingsError
+from tests.support.rendering import config_map, findings, helm
+
+CHART = {"chart/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n"}
+
+
+def chart(text="hello", **more):
+    return CHART | {"chart/templates/a.yaml": config_map(text=text)} | more
+
+
+def hook(name, events, weight="0"):
+    notes = f"  annotations: {{helm.sh/hook: '{events}', helm.sh/hook-weight: '{weight}'}}\n"
+    return f"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n{notes}"
+
+
+async def test_values_merge_over_the_layers_and_the_last_wins(engines):
+    files = chart(
+        "'{{ .Values.a }} {{ .Values.b.c }} {{ .Values.b.d }} {{ .Values.list }} {{ .Values.gone }}'",
+        **{
+            "chart/values.yaml": "a: chart\nb: {c: chart, d: chart}\nlist: [1, 2]\ngone: chart\n",
+            "values/all.yaml": "b: {c: all}\nlist: [3]\ngone: null\n",
+            "values/prod.yaml": "a: prod\n",
+        },
+    )
+    layers = ("values/all.yaml", "values/prod.yaml")
+
+    (manifest,) = await engines.render(helm(files, layers=layers, values={"b": {"d": "inline"}}))
+
+    assert manifest["data"]["text"] == "prod all inline [3] "
+
+
+async def test_a_chart_knows_its_release_namespace_and_kubernetes(engines):
+    text = "'{{ .Release.Name }} {{ .Release.Namespace }} {{ .Capabilities.KubeVersion.Minor }} {{ .Capabilities.APIVersions.Has \"x/v1\" }}'"
+
+    (manifest,) = await engines.render(helm(chart(text), release="api", kubeVersion="v1.29.3", apiVersions=["x/v1"]))
+
+    assert manifest["data"]["text"] == "api shop 29 true"
+
+
+async def test_crds_of_a_chart_are_part_of_it_and_notes_are_not(engines):
+    crd = (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: xs.example.org}\n"
+        "spec: {group: example.org, scope: Namespaced, names: {kind: X}}\n"
+    )
+    files = chart(**{"chart/crds/x.yaml": crd, "chart/templates/NOTES.txt": "Thank you"})
+    files["chart/templates/x.yaml"] = "apiVersion: example.org/v1\nkind: X\nmetadata: {name: x}\n"
+
+    keys = [key_of(each) for each in await engines.render(helm(files))]
+
+    assert {(key.kind, key.namespace) for key in keys} == {
+        ("ConfigMap", "shop"),
+        ("CustomResourceDefinition", ""),
+        ("X", "shop"),
+    }
+
+
+async def test_hooks_get_their_place_and_tests_have_none(engines):
+    hooks = [
+        hook("before", "pre-install,pre-upgrade", "-5"),
+        hook("after", "post-upgrade", "7"),
+        hook("test", "test"),
+        hook("leaving", "pre-delete"),
+        hook("back", "pre-rollback"),
+    ]
+
+    objects = await engines.render(helm(chart(**{"chart/templates/hooks.yaml": "".join(hooks)})))
+
+    waves = {
+        each["metadata"]["name"]: each["metadata"].get("annotations", {}).get("towline.dev/wave") for each in objects
+    }
+    assert waves == {"before": "-10005", "web": None, "after": "10007"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("{{ .Values.x.y }}", 6, "nil pointer"),
+        ("{{ if }}", 6, "missing value"),
+        ('{{ fail "no such thing" }}', 6, "no such thing"),
+        ('{{ required "name it" .Values.name }}', 6, "name it"),
+    ],
+)
+async def test_errors_of_templates_name_file_and_line(engines, text, line, words):
+    (finding,) = await findings(engines, helm(chart(text)))
+
+    assert (finding.code, finding.file, finding.line) == ("render.helm", "chart/templates/a.yaml", line)
+    assert words in finding.message
+
+
+async def test_output_that_is_no_yaml_names_its_template(engines):
+    (finding,) = await findings(engines, helm(chart("[")))
+
+    assert (finding.code, finding.file) == ("render.helm-output", "chart/templates/a.yaml")
+
+
+async def test_values_that_the_schema_forbids_name_the_value(engines):
+    files = chart(
+        **{"chart/values.schema.json": '{"properties": {"port": {"type": "integer"}}}', "values.yaml": "port: x"}
+    )
+
+    (finding,) = await findings(engines, helm(files, layers=("values.yaml",)))
+
+    assert (finding.code, finding.file) == ("render.helm", "chart/Chart.yaml")
+    assert "/port" in finding.message
+
+
+async def test_a_chart_for_another_kubernetes_is_refused(engines):
+    files = chart() | {"chart/Chart.yaml": CHART["chart/Chart.yaml"] + "kubeVersion: '>=1.30.0-0'\n"}
+
+    (finding,) = await findings(engines, helm(files, kubeVersion="v1.29.3-eks-1"))
+
+    assert finding.code == "render.helm-kube-version"
+    assert await engines.render(helm(files, kubeVersion="v1.31.0"))
+
+
+async def test_dependencies_that_are_not_in_git_are_named(engines):
+    dependency = "dependencies: [{name: redis, version: 1.0.0, repository: 'https://charts.example.org'}]\n"
+
+    (finding,) = await findings(engines, helm(chart() | {"chart/Chart.yaml": CHART["chart/Chart.yaml"] + dependency}))
+
+    assert finding.code == "render.helm-dependency"
+    assert "redis" in finding.message
+
+
+@pytest.mark.parametrize("text", ["{{ randAlphaNum 8 }}", "'{{ now }}'", "{{ uuidv4 }}"])
+async def test_a_chart_that_differs_at_each_render_is_refused_unless_allowed(engines, text):
+    (finding,) = await findings(engines, helm(chart(text)))
+
+    assert (finding.code, finding.file) == ("render.nondeterministic", "chart/templates/a.yaml")
+    assert await engines.render(helm(chart(text), allowNondeterministic=True))
+
+
+async def test_random_functions_that_change_nothing_are_no_hindrance(engines):
+    assert await engines.render(helm(chart('{{ define "x" }}{{ randAlphaNum 8 }}{{ end }}hello')))
+
+
+async def test_a_disabled_subchart_stays_enabled_for_the_next_render(engines):
+    """A render changes the chart that the library has loaded: each must load its own."""
+    files = CHART | {
+        "chart/Chart.yaml": CHART["chart/Chart.yaml"]
+        + "dependencies: [{name: sub, version: 0.1.0, condition: sub.on}]\n",
+        "chart/values.yaml": "sub: {on: true}\n",
+        "chart/charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
+        "chart/charts/sub/templates/a.yaml": config_map("sub"),
+    }
+
+    off = await engines.bundle(helm(files, values={"sub": {"on": False}}))
+    on = await engines.bundle(helm(files))
+
+    assert (off.keys, on.keys) == ((), ("/ConfigMap:shop/sub",))
+
+
+async def test_a_packed_chart_renders_and_helmignore_counts(engines):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path, text in chart().items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    ignoring = chart(**{"chart/.helmignore": "*.bak.yaml\n", "chart/templates/b.bak.yaml": config_map("old")})
+
+    folder = await engines.bundle(helm(ignoring))
+
+    assert (await engines.bundle(helm({"charts/web-0.1.0.tgz": packed.getvalue()}, "charts/web-0.1.0.tgz"))) == folder
+
+
+async def test_a_real_chart_renders_at_every_commit(engines, replay, trees_of):
+    failed = []
+    for number, tree in enumerate(trees_of(replay("podinfo-chart"))):
+        try:
+            assert (await engines.bundle(helm({}, "", tree=tree))).keys
+        except FindingsError as error:
+            failed.append((number, error.findings[0].code))
+
+    assert failed == [(0, "render.no-chart")]
+
+
+@pytest.mark.parametrize(
+    ("version", "constraint", "fits"),
+    [
+        ("v1.29.3", ">=1.19.0-0", True),
+        ("v1.29.3-gke.100", ">= 1.29.3", True),
+        ("1.18.0", ">=1.19.0-0", False),
+        ("1.22.1", ">= 1.19 < 1.22", False),
+        ("1.21.9", ">=1.19, <1.22.0-0", True),
+        ("1.21.0", "<1.19 || >1.20", True),
+        ("1.20.5", ">1.20", False),
+        ("1.25.7", "^1.20.0", True),
+        ("2.0.0", "^1.20.0", False),
+        ("0.3.0", "^0.2.3", False),
+        ("1.20.9", "~1.20", True),
+        ("1.21.0", "~1.20.3", False),
+        ("1.21.0", "1.21.x", True),
+        ("1.22.0", "1.19 - 1.21", False),
+        ("1.21.4", "1.19 - 1.21", True),
+        ("1.21.4", "!=1.21.4", False),
+        ("1.21.4", "*", True),
+    ],
+)
+def test_versions_of_kubernetes_compare_as_helm_compares_them(version, constraint, fits):
+    assert satisfies(version, constraint) is fits
