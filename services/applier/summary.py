@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from services.applier.planned import Outcome, Plan
+from services.applier.errors import Failure
+from services.applier.planned import (
+    Applied,
+    Blocked,
+    Create,
+    Failed,
+    Gone,
+    Orphan,
+    Outcome,
+    Plan,
+    Prune,
+    Recreate,
+    Released,
+    Skip,
+    SkipReason,
+    Step,
+)
 from services.applier.reports import Counts, Hold, ObjectFailure
+from services.applier.settle import settled
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
+
+LISTED = 50
+_HINTS = {
+    SkipReason.UNKNOWN_KIND: "deliver the kind's definition first, or use a version that this cluster serves",
+    SkipReason.TERMINATING: "it is created anew when it is gone; its finalizers say who must act",
+}
+_KEPT = {SkipReason.KEPT, SkipReason.NOT_OURS, SkipReason.HELD, SkipReason.SUPPRESSED, SkipReason.HANDED_OVER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +54,100 @@ class Summary:
 
 def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bool = False) -> Summary:
     """Return the account of a run of `todo` after these outcomes."""
-    raise NotImplementedError
+    told = Counter(_word(step, outcomes.get(step.key)) for step in todo.steps())
+    failures = sorted(_failures(todo, outcomes), key=lambda failure: failure.key)
+    result, sync, reason = _judged(todo, told, superseded=superseded)
+    return Summary(
+        result=result,
+        sync=sync,
+        reason=reason,
+        message=_message(told, failures, todo),
+        counts=Counts(
+            objects=sum(len(stage.steps) for stage in todo.applies),
+            **{word: told[word] for word in Counts.__dataclass_fields__ if word != "objects"},
+        ),
+        failures=tuple(failures[:LISTED]),
+        hold=_hold(todo),
+        settled=settled(todo, outcomes).header.settled,
+    )
+
+
+def _word(step: Step, outcome: Outcome | None) -> str:
+    """Return the field of `Counts` under which a step counts."""
+    match step, outcome:
+        case Skip(), _:
+            return _skip_word(step.reason)
+        case _, Failed():
+            return "failed"
+        case _, (Blocked() | None):
+            return "skipped"
+        case Create(), Applied(changed=True):
+            return "created"
+        case Recreate(), Applied():
+            return "recreated"
+        case _, Applied():
+            return "patched" if outcome.changed else "unchanged"
+        case Prune(), Gone():
+            return "pruned"
+        case ((Prune() | Orphan()), (Released() | Gone())):
+            return "kept"
+        case _:
+            return "skipped"
+
+
+def _skip_word(reason: SkipReason) -> str:
+    if reason is SkipReason.UNCHANGED:
+        return "unchanged"
+    if reason.failed:
+        return "failed"
+    return "kept" if reason in _KEPT else "skipped"
+
+
+def _failures(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> Iterator[ObjectFailure]:
+    for step in todo.steps():
+        outcome = outcomes.get(step.key)
+        if isinstance(step, Skip) and step.reason.failed:
+            yield ObjectFailure(str(step.key), step.reason.value, step.detail, _HINTS.get(step.reason, ""))
+        elif isinstance(outcome, Failed):
+            yield _failure(step.key, outcome.failure)
+
+
+def _failure(key: ObjectKey, failure: Failure) -> ObjectFailure:
+    return ObjectFailure(str(key), failure.error.value, failure.message, failure.hint)
+
+
+def _judged(todo: Plan, told: Mapping[str, int], *, superseded: bool) -> tuple[Result, Sync, str]:
+    """Return how a run ended, and the reason in one word."""
+    if superseded:
+        return Result.SUPERSEDED, Sync.APPLYING, "Superseded"
+    well = sum(told.get(word, 0) for word in ("created", "patched", "recreated", "unchanged", "pruned"))
+    if told.get("failed", 0):
+        partial = bool(well)
+        return (Result.PARTIAL, Sync.OUT_OF_SYNC, "Partial") if partial else (Result.FAILED, Sync.OUT_OF_SYNC, "Failed")
+    if todo.held is not None:
+        return Result.HELD, Sync.HELD, todo.held.reason.value
+    if any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps()):
+        return Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted"
+    if todo.suppressed:
+        return Result.PARTIAL, Sync.OUT_OF_SYNC, "PruneSuppressed"
+    return Result.SUCCEEDED, Sync.SYNCED, ""
+
+
+def _hold(todo: Plan) -> Hold | None:
+    held = todo.held
+    if held is None:
+        return None
+    return Hold(held.reason.value, tuple(str(key) for key in held.keys[:LISTED]), len(held.keys), held.approval)
+
+
+def _message(told: Mapping[str, int], failures: list[ObjectFailure], todo: Plan) -> str:
+    """Return one line for people: how many of what, and the first trouble (E11)."""
+    counted = ", ".join(f"{told[word]} {word}" for word in Counts.__dataclass_fields__ if told.get(word))
+    parts = [counted or "nothing to do"]
+    if failures:
+        parts.append(f"{failures[0].key}: {failures[0].message or failures[0].code}"[:512])
+    if todo.held:
+        parts.append(f"{len(todo.held.keys)} deletions wait for approval ({todo.held.reason})")
+    if todo.suppressed:
+        parts.append(f"nothing is pruned: {todo.suppressed}"[:512])
+    return "; ".join(parts)
