@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.auditor.changes import Folded, Presence
+from services.auditor.fold import text
+from services.auditor.ledger import Event
 
 GONE_AFTER_S = 90.0
 """More than three signs of life, which come every 25 s within 20 %."""
@@ -50,3 +55,18 @@ class Attendance:
     def present(self) -> frozenset[str]:
         """Return who is present."""
         return frozenset(self._heard)
+
+
+def of_transition(transition: Transition, presence: Presence, at: datetime) -> Folded:
+    """Return what the coming or going of an agent means."""
+    event = Event(
+        key=f"presence/{transition.cluster}/{transition.present}/{text(at)}",
+        type="cluster.connected" if transition.present else "cluster.lost",
+        time=at,
+        cluster=transition.cluster,
+        severity="info" if transition.present else "warning",
+        message=f"the agent of {transition.cluster} "
+        + ("is here" if transition.present else f"is silent since {presence.last_seen}"),
+        data={"session": presence.session, "last_seen": presence.last_seen},
+    )
+    return Folded((event,), (presence,))

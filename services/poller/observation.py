@@ -23,7 +23,9 @@ SUPERSEDED = 1000
 OUTBOX = 200
 """More than that waits only while the bus is away; then tips that nobody saw become superseded ones."""
 
-_UNPACKED = "source.too-large"
+UNPACKABLE = frozenset({"source.too-large", "source.bad-object"})
+"""Codes of trees that cannot be handed over, however often one tries."""
+
 Key = tuple[str, str]
 
 
@@ -36,6 +38,14 @@ class Sighting:
     commit: Commit
     history: History
     superseded: tuple[str, ...]
+
+
+def configured(state: SourceState | None, repository: str, asked_ref: str) -> SourceState:
+    """Return the state of a source that is to be at `repository` now: what was followed elsewhere is not its history."""
+    main = Followed(repository=repository, asked_ref=asked_ref)
+    if state is None:
+        return SourceState(main=main)
+    return state if state.main.key == main.key else state.model_copy(update={"main": main})
 
 
 def next_number(state: SourceState, now: datetime) -> int:
@@ -109,9 +119,9 @@ def answered(state: SourceState, source: str, answers: Mapping[Key, TowlineError
 
 
 def still_unpacked(followed: Followed, chosen: Chosen) -> bool:
-    """Tell whether the tip is one whose tree was too large to hand over: looking at it again changes nothing."""
+    """Tell whether the tip is one whose tree cannot be handed over: looking at it again changes nothing."""
     known = followed.revision
-    failing = followed.failing is not None and followed.failing.code == _UNPACKED
+    failing = followed.failing is not None and followed.failing.code in UNPACKABLE
     return failing and known is not None and known.commit.id == chosen.commit
 
 
@@ -151,9 +161,29 @@ def request_of(state: SourceState, source: str, now: datetime) -> RenderRequest 
     )
 
 
+def published(state: SourceState, said: Sequence[Outgoing]) -> SourceState:
+    """Return the state after the messages `said` reached the bus."""
+    return state.model_copy(update={"outbox": tuple(item for item in state.outbox if item not in said)})
+
+
+def request_published(state: SourceState, number: int) -> SourceState:
+    """Return the state after the request `number` reached the bus; a newer one still waits."""
+    return state.model_copy(update={"request_reason": ""}) if state.request_number == number else state
+
+
+def unpacked(state: SourceState) -> list[Followed]:
+    """Return what is followed and whose tip no packs bring yet."""
+    return [
+        each
+        for each in state.followed
+        if each.revision is not None and (each.chain is None or each.chain.tree != each.revision.commit.tree)
+    ]
+
+
 def with_chain(state: SourceState, key: Key, chain: Chain) -> SourceState:
-    """Return the state after the packs of `chain` were stored."""
-    return _with(state, find(state, key).model_copy(update={"chain": chain}))
+    """Return the state after the packs of `chain` were stored; unchanged when it is no longer followed."""
+    followed = next((each for each in state.followed if each.key == key), None)
+    return state if followed is None else _with(state, followed.model_copy(update={"chain": chain}))
 
 
 def find(state: SourceState, key: Key) -> Followed:

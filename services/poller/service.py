@@ -1,0 +1,102 @@
+"""The poller as it runs: watches every source, says on the bus what it sees, takes needs and commands."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.poller.commands import Commands
+from services.poller.credentials import CredentialsFile
+from services.poller.fetch import Looker
+from services.poller.observation import republished
+from services.poller.permits import permits_of
+from services.poller.publishing import Publisher
+from services.poller.rounds import Rounds
+from services.poller.settings import PollerSettings
+from services.poller.state import StateStore
+from services.poller.watcher import StateNotSavedError, Watcher
+from shared import subjects
+from shared.bus.connection import Bus
+from shared.git.remote import TransferLimits
+from shared.git.transport import Transport
+from shared.runtime.lifecycle import Lifecycle
+from shared.runtime.lock import hold_lock
+from shared.runtime.logs import get_logger
+from shared.runtime.secrets import content_secret
+
+COMMAND_WORKERS = 4
+STATE_RETRY_S = 5.0
+KEYS = "keys"
+_NEEDS = subjects.Durable(subjects.NEEDS, "poller")
+_COMMANDS = subjects.Durable(subjects.COMMANDS, "poller", f"{subjects.ROOT}.command.poller.*")
+
+
+async def serve(settings: PollerSettings, bus: Bus, life: Lifecycle) -> None:
+    """Watch the sources until the program stops.
+
+    Raises:
+        AlreadyRunningError: another poller works on the same folder.
+        MessageError: what is remembered of a source cannot be read.
+    """
+    with hold_lock(settings.data / "poller.lock", "poller"):
+        limits = TransferLimits(
+            list_deadline_s=settings.list_deadline_s,
+            fetch_deadline_s=settings.fetch_deadline_s,
+            fetch_bytes=settings.fetch_bytes,
+        )
+        async with Transport(limits) as transport:
+            poller = await asyncio.to_thread(_Poller, settings, bus, transport)
+            await poller.run(life)
+
+
+class _Poller:
+    """All parts of the poller, for one run. Making it blocks."""
+
+    def __init__(self, settings: PollerSettings, bus: Bus, transport: Transport) -> None:
+        self._bus = bus
+        self._store = StateStore(settings.data / "poller")
+        self._watchers = {source.name: Watcher.load(source, self._store) for source in settings.sources}
+        looker = Looker(
+            transport,
+            settings.data / "mirrors",
+            permits_of([source.repository for source in settings.sources], settings.allow),
+            CredentialsFile(settings.credentials_file),
+        )
+        self._rounds = Rounds(list(self._watchers.values()), looker, settings.interval_s)
+        secret = content_secret(settings.data / KEYS)
+        self._publishers = [Publisher(watcher, bus, looker, secret) for watcher in self._watchers.values()]
+        self._commands = Commands(self._watchers, self._rounds, bus)
+
+    async def run(self, life: Lifecycle) -> None:
+        """Do everything at once until the program stops."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rounds.run(life))
+            for publisher in self._publishers:
+                tasks.create_task(publisher.run(life))
+            tasks.create_task(self._follow_incarnations(life))
+            tasks.create_task(self._bus.consume(_NEEDS, self._commands.take_needs, workers=COMMAND_WORKERS))
+            tasks.create_task(self._bus.consume(_COMMANDS, self._commands.take_command, workers=COMMAND_WORKERS))
+            tasks.create_task(self._end(life))
+
+    async def _follow_incarnations(self, life: Lifecycle) -> None:
+        """Say everything again to a bus that was made anew."""
+        last = await asyncio.to_thread(self._store.incarnation)
+        async for present in self._bus.incarnations():
+            while present != last and not life.stopping.is_set():
+                try:
+                    for watcher in self._watchers.values():
+                        await watcher.change(republished)
+                    await asyncio.to_thread(self._store.save_incarnation, present)
+                except (StateNotSavedError, OSError) as error:
+                    get_logger().warning("state_not_saved", reason=str(error))
+                    await life.pause(STATE_RETRY_S)
+                else:
+                    last = present
+                    get_logger().info("incarnation_filled", incarnation=present)
+            life.set_ready("poller", True)
+
+    async def _end(self, life: Lifecycle) -> None:
+        """Wake everybody who waits for something to do when the program stops."""
+        await life.stopping.wait()
+        self._rounds.wake()
+        for watcher in self._watchers.values():
+            watcher.changed.set()

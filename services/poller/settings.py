@@ -1,0 +1,118 @@
+"""What the poller is told: which sources to watch, how often, where credentials stand, what fleets may name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import NoDecode
+
+from services.poller.refs import prefixes
+from shared.core.names import name_problem
+from shared.errors import PermanentError
+from shared.git.urls import parse_url, prefix_of
+from shared.runtime.settings import ServiceSettings, Texts, settings_for
+
+_FORM = "write NAME=URL, or NAME=URL#REF with a branch, a tag, a range like v1.x or a commit"
+# Whatever else stands before the first equals sign may be part of a URL with a password in it.
+_HARMLESS = re.compile(r"[\w.-]{1,100}")
+
+
+class SourceTextError(PermanentError):
+    """A text names no source; the message never holds a credential."""
+
+    code = "source.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A git repository that is watched, and the ref that is followed in it."""
+
+    name: str
+    repository: str
+    """The URL without credentials, or the absolute path on this machine."""
+    ref: str = ""
+    """A branch, tag, full ref name, commit or range of versions; empty: the default branch."""
+
+
+def parse_source(text: str) -> Source:
+    """Return the source that `NAME=URL[#REF]` names; a path on this machine begins with `/`, `./`, `../` or `~`.
+
+    Raises:
+        SourceTextError: it is not of this form. `UrlError`, `RefError`: the URL or the ref is none.
+    """
+    name, equals, rest = text.strip().partition("=")
+    if not equals or not rest or not _HARMLESS.fullmatch(name):
+        raise SourceTextError("a source has a name, an equals sign and a URL", hint=_FORM)
+    if problem := name_problem(name):
+        raise SourceTextError(f"a source cannot be called so: {problem}", hint=_FORM)
+    url, _, ref = rest.partition("#")
+    if url.startswith((".", "~")):
+        url = str(Path(url).expanduser().resolve())
+    location = parse_url(url, allow_insecure=True)
+    prefixes(ref)
+    return Source(name, location.url, ref)
+
+
+def _source(value: Any) -> Any:
+    """Let pydantic show every wrong source at once."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_source(value)
+    except PermanentError as error:
+        raise ValueError(str(error)) from error
+
+
+def _sources(value: Any) -> Any:
+    return tuple(text for text in value.replace(",", " ").split() if text) if isinstance(value, str) else value
+
+
+class PollerSettings(ServiceSettings):
+    """Settings of the poller; from the environment as `TOWLINE_POLLER_...`."""
+
+    model_config = settings_for("poller")
+
+    sources: Annotated[
+        tuple[Annotated[Source, BeforeValidator(_source)], ...], NoDecode, BeforeValidator(_sources)
+    ] = ()
+    """`NAME=URL[#REF]` each; in the environment separated by commas."""
+    interval_s: float = Field(default=30.0, ge=0.05)
+    """Seconds between two looks at one repository; a sync command only shortens it."""
+    allow: Texts = ()
+    """URL prefixes of the repositories that fleets may name; empty: the hosts of the sources, and their paths."""
+    git_credentials: Path | None = None
+    """The file of credentials; `credentials.json` in the data folder by default. It is read again when it changes."""
+    list_deadline_s: float = Field(default=30.0, gt=0)
+    """Seconds that a server has to name its refs."""
+    fetch_deadline_s: float = Field(default=300.0, gt=0)
+    """Seconds that a fetch may take."""
+    fetch_bytes: int = Field(default=2 << 30, gt=0)
+    """Bytes that a fetch may bring."""
+
+    @field_validator("allow")
+    @classmethod
+    def _are_prefixes(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        for each in allow:
+            try:
+                prefix_of(each, allow_insecure=True)
+            except PermanentError as error:
+                raise ValueError(str(error)) from error
+        return allow
+
+    @field_validator("sources")
+    @classmethod
+    def _have_names_of_their_own(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {', '.join(twice)}")
+        return sources
+
+    @property
+    def credentials_file(self) -> Path:
+        """Where credentials stand."""
+        return self.git_credentials or self.data / "credentials.json"
