@@ -124,6 +124,9 @@ class Session:
 
     async def ping(self) -> None:
         """Return when the server has seen everything sent before, or raise one of `BROKEN`."""
+        # nats-py writes a ping past what it still buffers, so wait until its flusher took that.
+        while self._client.is_connected and self._client.pending_data_size:  # noqa: ASYNC110 - it has no event for it
+            await asyncio.sleep(0)
         await self._client.rtt(timeout=PING_S)  # type: ignore[arg-type] # seconds may be a fraction
 
     async def listen(self, inlet: Inlet) -> None:

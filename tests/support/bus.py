@@ -1,7 +1,7 @@
 """A real nats-server for tests: one a test, with the accounts, permissions and streams of the product."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,15 +56,22 @@ class BusServer:
         return Bus.connect([self.url], lambda: credentials, name=credentials.inbox, pace=pace)
 
 
-@pytest.fixture
-async def bus_server(tmp_path: Path) -> AsyncIterator[BusServer]:
-    """A server with the product's streams, in the test's own folder."""
-    keys = BusKeys.load_or_make(tmp_path / "bus-keys")
-    async with EmbeddedServer(tmp_path / "nats", keys) as server:
+@asynccontextmanager
+async def running_bus(folder: Path, *, ack_v2: bool = False) -> AsyncIterator[BusServer]:
+    """A server in `folder` whose streams are made."""
+    keys = BusKeys.load_or_make(folder / "bus-keys")
+    async with EmbeddedServer(folder / "nats", keys, ack_v2=ack_v2) as server:
         steward = keys.program_credentials("steward")
         async with Bus.connect([server.url], lambda: steward, name="steward", pace=QUICK) as bus:
             incarnation = await ensure(bus)
         yield BusServer(server, keys, incarnation)
+
+
+@pytest.fixture
+async def bus_server(tmp_path: Path) -> AsyncIterator[BusServer]:
+    """A server with the product's streams, in the test's own folder."""
+    async with running_bus(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
