@@ -10,14 +10,24 @@ from shared.errors import TowlineError
 
 INTERRUPTED = 130
 
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("towline")
+
+
 app = cyclopts.App(
     name="towline",
+    version=_version,
     help="Deliver Kubernetes manifests from git to many clusters, by pull.",
     default_parameter=cyclopts.Parameter(show_default=False, negative_iterable=()),
     suppress_keyboard_interrupt=False,
 )
 hub = cyclopts.App(name="hub", help="Run and look after a hub.")
 cluster = cyclopts.App(name="cluster", help="Let clusters join, label them, and let them go.")
+agent = cyclopts.App(name="agent", help="Run the agent of a cluster.")
+kubesim = cyclopts.App(name="kubesim", help="Simulate Kubernetes clusters.")
 
 # Where a command stands, what it does, an example. The texts stand here so that help imports nothing.
 _ASKING = (
@@ -44,6 +54,46 @@ _STEERING = (
     ("steer:sync", "Look at git now, or have a cluster look again.", "sync fleet"),
     ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
 )
+_RUNNING = (
+    ("demo.command:demo", "Show the whole line on this machine with simulated clusters.", "demo --clusters 20"),
+    ("running:run", "Run one program alone; its settings come from TOWLINE_... variables.", "run poller"),
+)
+_HUB_RUNNING = (
+    (
+        "running:hub_run",
+        "run",
+        "Run a whole hub in this process.",
+        "hub run --data ./hub --source fleet=https://git.example.org/fleet.git#main",
+    ),
+    (
+        "running:hub_init",
+        "init",
+        "Make a hub's keys and credentials, and the streams of its bus.",
+        "hub init --data ./hub --bus nats://127.0.0.1:4222 --watch",
+    ),
+    (
+        "running:adopt",
+        "adopt",
+        "Let a hub whose database is older than its clusters' state go on, under a new epoch.",
+        "hub adopt --data ./hub",
+    ),
+)
+_AGENT = (
+    (
+        "running:agent_run",
+        "run",
+        "Run the agent of one cluster.",
+        "agent run --join-file token --kubeconfig ~/.kube/config --data ./agent",
+    ),
+)
+_KUBESIM = (
+    (
+        "running:kubesim_run",
+        "run",
+        "Run simulated clusters, and write a kubeconfig for each.",
+        "kubesim run --out ./sim",
+    ),
+)
 _HUB = (("steer:rebuild", "Have the hub make everything on the bus again.", "hub rebuild --data ./hub"),)
 _CLUSTER = (
     (
@@ -69,10 +119,13 @@ _CLUSTER = (
     ("cluster:remove", "Take a cluster out of the hub.", "cluster remove prod-eu-01 --keep"),
 )
 
-for parent, commands in ((app, _ASKING), (app, _STEERING), (hub, _HUB), (cluster, _CLUSTER)):
+for parent, commands in ((app, _ASKING), (app, _STEERING), (app, _RUNNING), (hub, _HUB), (cluster, _CLUSTER)):
     for place, does, example in commands:
         parent.command(f"services.cli.{place}", help=does, help_epilogue=f"Example: towline {example}")
-for group in (hub, cluster):
+for parent, named in ((hub, _HUB_RUNNING), (agent, _AGENT), (kubesim, _KUBESIM)):
+    for place, name, does, example in named:
+        parent.command(f"services.cli.{place}", name=name, help=does, help_epilogue=f"Example: towline {example}")
+for group in (hub, cluster, agent, kubesim):
     app.command(group)
 
 

@@ -1,0 +1,112 @@
+"""What the demo tells: commits travel, a broken one stays local, a manual change is healed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.cli.client import Hub
+from services.cli.demo.fleet import Files, broken_web, first_commit, web_release
+from services.cli.demo.stage import Stage
+from services.cli.demo.view import STAGES, Journey, View
+from services.cli.hubs import CommandError
+from services.cli.output import plain
+
+PAUSE_S = 0.1
+LONGEST_S = 120.0
+"""No step takes that long, except on a machine that does not get anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the demo ends with."""
+
+    clusters: int
+    commits: int
+    slowest_s: float
+    """The longest time from a push to the last cluster that applied it."""
+
+    def __str__(self) -> str:
+        """Return the last line of the demo."""
+        return (
+            f"demo: {self.clusters} clusters, {self.commits} commits, "
+            f"slowest commit to last cluster {self.slowest_s:.1f} s"
+        )
+
+
+async def tell(stage: Stage, hub: Hub, view: View) -> Summary:
+    """Tell the whole story."""
+    travelled = [
+        await _travel(stage, hub, view, first_commit(stage.members), "Begin the fleet: web, api, settings"),
+        await _travel(stage, hub, view, web_release("1.1.0"), "Release web 1.1.0"),
+    ]
+    await _break(stage, hub, view)
+    travelled.append(await _travel(stage, hub, view, web_release("1.2.0"), "Mend web, release 1.2.0"))
+    await _heal(stage, view)
+    return Summary(len(stage.members), len(travelled) + 1, max(each.seconds["applied"] for each in travelled))
+
+
+async def _travel(stage: Stage, hub: Hub, view: View, files: Files, subject: str) -> Journey:
+    """Commit, and follow the commit until every cluster runs it and is well."""
+    pushed, commit = time.time(), stage.repository.commit(files, subject)
+    journey = view.journey(commit, subject)
+    async with asyncio.timeout(LONGEST_S):
+        while "healthy" not in journey.seconds:
+            found = await _revision(hub, commit)
+            if found is not None:
+                _follow(view, journey, found, pushed)
+            await asyncio.sleep(PAUSE_S)
+    return journey
+
+
+async def _revision(hub: Hub, commit: str) -> dict[str, Any] | None:
+    items = await hub.items("/api/v1/revisions", 1, commit=commit)
+    return items[0] if items else None
+
+
+def _follow(view: View, journey: Journey, found: dict[str, Any], pushed: float) -> None:
+    """Note which stages were reached since the last look."""
+    for stage in STAGES:
+        reached = found["stages"][stage]
+        if stage not in journey.seconds and reached:
+            journey.seconds[stage] = max(0.0, datetime.fromisoformat(reached).timestamp() - pushed)
+            journey.progress = f"{found['targets'] - found['failed']} targets" if found["targets"] else ""
+            view.moved(journey, stage)
+    waiting = next((stage for stage in STAGES[2:] if stage not in journey.seconds), "")
+    if waiting and found["targets"]:
+        journey.progress = f"{waiting} {found[waiting]} of {found['targets']}"
+        view.moved(journey, "")
+
+
+async def _break(stage: Stage, hub: Hub, view: View) -> None:
+    """Commit something that cannot be rendered, and see that no cluster notices."""
+    before = stage.versions("web")
+    commit = stage.repository.commit(broken_web(), "Break web: name a file that is not there")
+    journey = view.journey(commit, "Break web: name a file that is not there")
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(LONGEST_S):
+        while not found.get("failed"):
+            await asyncio.sleep(PAUSE_S)
+            found = await _revision(hub, commit) or {}
+    failed = await hub.items("/api/v1/targets", 1, app="web", ready="false")
+    problem = failed[0]["render"]["problems"][0] if failed and failed[0]["render"] else {"file": "", "message": ""}
+    journey.progress = f"{found['failed']} targets refused"
+    view.moved(journey, "")
+    view.say(f"  refused: {plain(problem['file'])}: {plain(problem['message'])}")
+    if stage.versions("web") != before:
+        raise CommandError("a broken commit changed a cluster", code="demo.failed", hint="please report this")
+    view.say(f"  {len(stage.members)} clusters keep running what they ran: no object of web was touched")
+
+
+async def _heal(stage: Stage, view: View) -> None:
+    """Change an object by hand, and see it put back."""
+    name = stage.members[-1].name
+    started = time.monotonic()
+    wanted = stage.meddle(name)
+    view.say(f"somebody scales web to 9 by hand on {name}")
+    async with asyncio.timeout(LONGEST_S):
+        await stage.until_replicas(name, wanted)
+    view.say(f"  {time.monotonic() - started:6.2f} s  healed: web runs {wanted} again")

@@ -1,0 +1,160 @@
+"""A whole hub in one process: the bus as a child, the steward and the four programs as tasks.
+
+Every program has its own connection with its own credentials, as if it ran alone, so that what works here works apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.auditor import service as auditor
+from services.auditor.settings import AuditorSettings
+from services.cli.stopping import stopped_by_signals
+from services.poller import service as poller
+from services.poller.settings import PollerSettings, Source
+from services.releaser import service as releaser
+from services.releaser.keys import load_or_make
+from services.releaser.settings import ReleaserSettings
+from services.renderer import service as renderer
+from services.renderer.settings import RendererSettings
+from shared.bus import steward
+from shared.bus.config import Tls
+from shared.bus.connection import Bus
+from shared.bus.embedded import EmbeddedServer
+from shared.bus.identities import BusKeys
+from shared.errors import TransientError
+from shared.messages.base import time_text
+from shared.runtime.lifecycle import Lifecycle
+from shared.runtime.lock import hold_lock
+from shared.runtime.logs import get_logger
+from shared.runtime.program import until_stopped, watch_bus
+from shared.runtime.secrets import write_once
+from shared.runtime.settings import write_credentials
+
+READY_LOOK_S = 0.05
+RETRY_S = 1.0
+PROGRAMS = ("poller", "renderer", "releaser", "auditor")
+
+
+@dataclass(frozen=True, slots=True)
+class HubOptions:
+    """What a hub is told."""
+
+    data: Path
+    listen: str = "127.0.0.1:8080"
+    sources: tuple[Source, ...] = ()
+    bus: str = ""
+    """URLs of servers that know our operator, with spaces between; empty: a server of our own."""
+    bus_listen: str = ""
+    bus_tls: Tls | None = None
+
+
+async def host(options: HubOptions, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Run a hub until a signal ends it; `announce` is told the content of `hub.json` once it is ready."""
+    data, life = options.data, Lifecycle()
+    with hold_lock(data / "hub.lock", "hub"):
+        write_once(data / "admin.token", secrets.token_urlsafe(32))
+        keys = credentials_made(data)
+        async with AsyncExitStack() as stack:
+            urls = await stack.enter_async_context(_servers(options, keys))
+            buses = {name: await _bus(stack, urls, keys, name) for name in ("steward", *PROGRAMS)}
+            stack.enter_context(stopped_by_signals(life, *(bus.stop_intake for bus in buses.values())))
+            await _ensured(buses["steward"], life)
+            try:
+                await until_stopped(_work(options, urls, buses, life, announce), life)
+            finally:
+                (data / "hub.json").unlink(missing_ok=True)
+
+
+def credentials_made(data: Path) -> BusKeys:
+    """Make the keys of the bus where there are none, and a file of credentials for each program."""
+    keys = BusKeys.load_or_make(data / "keys" / "bus")
+    for program in ("steward", "system", *PROGRAMS):
+        write_credentials(credentials_file(data, program), keys.program_credentials(program))
+    return keys
+
+
+def credentials_file(data: Path, program: str) -> Path:
+    """Return where the credentials of a program stand."""
+    return data / "keys" / "bus" / f"{program}.json"
+
+
+@asynccontextmanager
+async def _servers(options: HubOptions, keys: BusKeys) -> AsyncIterator[tuple[str, ...]]:
+    """Give the URLs of the bus: of the one that is named, else of a server of our own."""
+    if options.bus:
+        yield tuple(options.bus.split())
+        return
+    folder = options.data / "nats"
+    async with EmbeddedServer(folder, keys, listen=options.bus_listen or None, tls=options.bus_tls) as server:
+        yield (server.url,)
+
+
+async def _bus(stack: AsyncExitStack, urls: tuple[str, ...], keys: BusKeys, name: str) -> Bus:
+    return await stack.enter_async_context(Bus.connect(urls, lambda: keys.program_credentials(name), name=name))
+
+
+async def _ensured(bus: Bus, life: Lifecycle) -> None:
+    """Make the bus before anybody works with it; wait for servers that are not there yet."""
+    while not life.stopping.is_set():
+        try:
+            await steward.ensure(bus)
+        except TransientError as error:
+            get_logger().warning("bus_not_ready", reason=str(error))
+            await life.pause(RETRY_S)
+        else:
+            return
+
+
+async def _work(
+    options: HubOptions,
+    urls: tuple[str, ...],
+    buses: dict[str, Bus],
+    life: Lifecycle,
+    announce: Callable[[dict[str, Any]], None],
+) -> None:
+    """Run everything; `hub.json` says that the hub is ready, and where."""
+    place: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    common: dict[str, Any] = {"data": options.data, "bus_urls": urls}
+
+    def told(program: str, **more: Any) -> dict[str, Any]:
+        return {**common, "bus_credentials": credentials_file(options.data, program), **more}
+
+    polls = PollerSettings(**told("poller", **({"sources": options.sources} if options.sources else {})))
+    audits = AuditorSettings(**told("auditor", listen=options.listen, announce=place.set_result))
+    load_or_make(options.data / "keys")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(steward.watch(buses["steward"]))
+        for name, bus in buses.items():
+            tasks.create_task(watch_bus(bus, life, name))
+        tasks.create_task(releaser.serve(ReleaserSettings(**told("releaser")), buses["releaser"], life))
+        tasks.create_task(renderer.serve(RendererSettings(**told("renderer")), buses["renderer"], life))
+        tasks.create_task(poller.serve(polls, buses["poller"], life))
+        tasks.create_task(auditor.serve(audits, buses["auditor"], life))
+        tasks.create_task(_tell(options.data, place, urls, life, announce))
+
+
+async def _tell(
+    data: Path,
+    place: asyncio.Future[str],
+    urls: tuple[str, ...],
+    life: Lifecycle,
+    announce: Callable[[dict[str, Any]], None],
+) -> None:
+    while not (place.done() and life.readiness()["ready"]):
+        if await life.pause(READY_LOOK_S):
+            return
+    ready = {"pid": os.getpid(), "http": place.result(), "bus": list(urls), "ready_at": time_text(datetime.now(UTC))}
+    draft = data / ".hub.json"
+    draft.write_text(json.dumps(ready) + "\n")
+    draft.replace(data / "hub.json")
+    announce(ready)

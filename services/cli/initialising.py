@@ -1,0 +1,69 @@
+"""Set a bus up for a hub: keys, credentials, a server's configuration, streams and consumers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.cli.hosting import RETRY_S, credentials_made
+from services.cli.output import say
+from services.cli.stopping import stopped_by_signals
+from shared.bus import steward
+from shared.bus.accounts import write_accounts
+from shared.bus.config import server_config
+from shared.bus.connection import Bus
+from shared.bus.identities import BusKeys
+from shared.bus.streams import LIMIT_BYTES
+from shared.errors import TransientError
+from shared.runtime.lifecycle import Lifecycle
+
+
+async def initialise(data: Path, urls: tuple[str, ...], *, watch: bool) -> None:
+    """Write what servers and programs need; with URLs make the streams, and with `watch` keep them made."""
+    keys = credentials_made(data)
+    write_server_configuration(data / "nats", keys)
+    if not urls:
+        say(f"wrote {data}/keys/bus/*.json (credentials) and {data}/nats/nats.conf")
+        say(f"start the bus:  nats-server -c {data}/nats/nats.conf")
+        say(f"then its streams:  towline hub init --data {data} --bus nats://127.0.0.1:4222 --watch")
+        return
+    life = Lifecycle()
+    async with Bus.connect(urls, lambda: keys.program_credentials("steward"), name="steward") as bus:
+        with stopped_by_signals(life, bus.stop_intake):
+            incarnation = await _ensured(bus, life)
+            if incarnation:
+                say(f"the bus is ready (incarnation {incarnation})")
+            if watch:
+                await steward.watch(bus)
+
+
+async def _ensured(bus: Bus, life: Lifecycle) -> str:
+    said = ""
+    while not life.stopping.is_set():
+        try:
+            return await steward.ensure(bus)
+        except TransientError as error:
+            if str(error) != said:
+                said = str(error)
+                say(f"waiting for the bus: {said}")
+            await life.pause(RETRY_S)
+    return ""
+
+
+def write_server_configuration(folder: Path, keys: BusKeys, listen: str = "127.0.0.1:4222") -> Path:
+    """Write what nats-server needs to serve this hub, and return the configuration's path; one that is there stays."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_accounts(folder / "accounts", keys)
+    path = folder / "nats.conf"
+    if not path.exists():
+        path.write_text(
+            server_config(
+                folder.resolve(),
+                operator_jwt=keys.operator_jwt(),
+                system_account=keys.public("sys"),
+                listen=listen,
+                tls=None,
+                limit_bytes=LIMIT_BYTES,
+                ack_v2=False,
+            )
+        )
+    return path

@@ -1,0 +1,237 @@
+"""The commands that run something: a hub, one program of it, an agent, simulated clusters."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from services.cli.hubs import CommandError
+from services.cli.output import say
+
+_EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
+Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
+Name = Annotated[tuple[str, ...], Parameter(name="--source")]
+
+
+def hub_run(
+    *,
+    data: Path,
+    listen: str = "",
+    bus_listen: str = "",
+    bus_cert: Path | None = None,
+    bus_key: Path | None = None,
+    source: Name = (),
+    bus: str = "",
+    config: Path | None = None,
+    log: Literal["auto", "json", "console"] = "auto",
+) -> int:
+    """Run a whole hub in this process.
+
+    Args:
+        data: The folder of everything that it keeps.
+        listen: Where API and page are served, 127.0.0.1:8080 by default; port 0 takes any.
+        bus_listen: HOST:PORT to open the bus to other machines; needs a certificate.
+        bus_cert: The bus's certificate chain, in PEM.
+        bus_key: The key of that certificate, in PEM.
+        source: NAME=URL, or NAME=URL#REF; may be repeated.
+        bus: URLs of a bus of your own, set up with `towline hub init`.
+        config: A TOML file with the same settings, and more sources.
+        log: How to log.
+    """
+    _needs("hub")
+    from services.cli.hub_settings import Given, hub_options
+
+    given = Given(data, listen, bus_listen, bus_cert, bus_key, source, bus, config)
+    options = hub_options(given)
+    _logs(log)
+    from services.cli.hosting import host
+
+    return _until_done(host(options, lambda ready: say(f"hub is ready: {ready['http']} (data in {options.data})")))
+
+
+def hub_init(*, data: Path, bus: str = "", watch: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Make a hub's keys and credentials, and the streams of its bus.
+
+    Args:
+        data: The hub's data folder.
+        bus: URLs of the bus; without them only keys, credentials and a server's configuration are written.
+        watch: Stay, and keep streams and consumers as they must be.
+    """
+    _needs("hub")
+    from services.cli.initialising import initialise
+
+    return _until_done(initialise(data, tuple(bus.split()), watch=watch))
+
+
+def adopt(*, data: Path) -> int:
+    """Let a hub whose database is older than its clusters' state go on, under a new epoch.
+
+    Args:
+        data: The hub's data folder.
+    """
+    from services.cli.client import hub_of
+    from services.cli.hubs import Where
+
+    async def give() -> dict[str, Any]:
+        async with hub_of(Where(data=data)) as hub:
+            return await hub.command("releaser", "adopt", {})
+
+    print(asyncio.run(give())["message"] or "adopted")
+    return 0
+
+
+def run(program: Program, /) -> int:
+    """Run one program alone; its settings come from TOWLINE_... variables.
+
+    Args:
+        program: Which.
+    """
+    _needs(_EXTRAS[program])
+    module = importlib.import_module(f"services.{program}.__main__")
+    return int(module.main())
+
+
+def agent_run(
+    *,
+    hub: str = "",
+    join: str = "",
+    join_file: Path | None = None,
+    kubeconfig: Path | None = None,
+    context: str = "",
+    data: Path | None = None,
+    claim: Annotated[tuple[str, ...], Parameter(name="--claim")] = (),
+    log: Literal["auto", "json", "console"] = "auto",
+) -> int:
+    """Run the agent of one cluster.
+
+    Args:
+        hub: The hub's URL; a join token brings its own.
+        join: The join token; needed until the agent has joined. Others can read it in the list of processes: prefer --join-file.
+        join_file: The file that holds the join token.
+        kubeconfig: How to reach the cluster; inside a cluster its service account is used.
+        context: Of the kubeconfig; its current one by default.
+        data: Where the agent keeps its identity; in the cluster by default.
+        claim: key=value, a label that this cluster asks for.
+        log: How to log.
+    """
+    _needs("agent")
+    from services.applier.service import run_agent
+    from services.applier.settings import ApplierSettings
+    from services.cli.output import pairs_of
+    from services.cli.stopping import stopped_by_signals
+    from shared.runtime.lifecycle import Lifecycle
+
+    if join and join_file:
+        raise CommandError("--join and --join-file are both given", code="cli.choice", hint="give one of them")
+    settings = ApplierSettings(
+        hub=hub.rstrip("/"),
+        join=_token(join, join_file),
+        kubeconfig=kubeconfig,
+        context=context,
+        data=data,
+        claims=pairs_of(claim),
+    )
+    _logs(log)
+
+    async def go() -> None:
+        life = Lifecycle()
+        with stopped_by_signals(life):
+            await run_agent(settings, life)
+
+    return _until_done(go())
+
+
+def _token(join: str, file: Path | None) -> str:
+    if file is None:
+        return join.strip()
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        # It is needed once; whoever deletes it afterwards does right.
+        return ""
+    except OSError as error:
+        raise CommandError(f"the join token cannot be read from {file}: {error.strerror}", code="cli.file") from error
+
+
+def kubesim_run(
+    *, clusters: int = 3, out: Path, legacy: Annotated[bool, Parameter(negative="")] = False, port: int = 0
+) -> int:
+    """Run simulated clusters, and write a kubeconfig for each.
+
+    Args:
+        clusters: How many.
+        out: The folder for NAME.kubeconfig, and the file `ready` at the end.
+        legacy: Serve API versions of old clusters, too.
+        port: Of all of them; 0 takes any.
+    """
+    _needs("demo")
+    from services.cli.stopping import stopped_by_signals
+    from services.kubesim.server import SimulatedClusters
+    from shared.runtime.lifecycle import Lifecycle
+
+    async def go() -> None:
+        life = Lifecycle()
+        async with SimulatedClusters(clusters, legacy=legacy, port=port) as simulated:
+            with stopped_by_signals(life):
+                _write_kubeconfigs(out, {each.name: each.kubeconfig() for each in simulated.clusters})
+                _ready(out).write_text(json.dumps({"pid": os.getpid(), "url": simulated.url}) + "\n")
+                say(f"{clusters} simulated clusters: {out}/*.kubeconfig")
+                await life.stopping.wait()
+                _ready(out).unlink(missing_ok=True)
+
+    return _until_done(go())
+
+
+def _ready(out: Path) -> Path:
+    return out / "ready"
+
+
+def _write_kubeconfigs(out: Path, kubeconfigs: dict[str, str]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in kubeconfigs.items():
+        path = out / f"{name}.kubeconfig"
+        path.touch(mode=0o600, exist_ok=True)
+        path.write_text(text)
+
+
+def _until_done(work: Any) -> int:
+    """Run to the end; of several errors at once the ones that somebody can act on are told."""
+    from services.cli.stopping import leaves
+    from shared.errors import TowlineError
+
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        known = [each for each in leaves(group) if isinstance(each, TowlineError)]
+        if not known:
+            raise
+        raise known[0] from group
+    return 0
+
+
+def _logs(form: str) -> None:
+    import sys
+
+    from shared.runtime.logs import configure_logging
+
+    chosen = form if form != "auto" else ("console" if sys.stderr.isatty() else "json")
+    configure_logging(chosen, os.environ.get("TOWLINE_LOG_LEVEL", "info"))
+
+
+def _needs(extra: str) -> None:
+    """Say which extra brings what a command needs, before an import fails."""
+    needed = {"hub": ("nats", "sqlalchemy", "pygit2"), "agent": ("nats", "kubernetes_asyncio"), "demo": ("aiohttp",)}
+    missing = [name for name in needed[extra] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"this command needs {', '.join(missing)}",
+            code="cli.extra",
+            hint=f"pip install 'towline[{extra}]'",
+        )
