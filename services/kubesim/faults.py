@@ -18,6 +18,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     user_agent: str
+    impersonates: str = ""
 
 
 Match = Callable[[Request], bool]

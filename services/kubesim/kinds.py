@@ -70,8 +70,8 @@ admissionregistration.k8s.io|v1|MutatingWebhookConfiguration|mutatingwebhookconf
 admissionregistration.k8s.io|v1|ValidatingWebhookConfiguration|validatingwebhookconfigurations|g|
 admissionregistration.k8s.io|v1|ValidatingAdmissionPolicy|validatingadmissionpolicies|sg|
 admissionregistration.k8s.io|v1|ValidatingAdmissionPolicyBinding|validatingadmissionpolicybindings|g|
-admissionregistration.k8s.io|v1|MutatingAdmissionPolicy|mutatingadmissionpolicies|g|
-admissionregistration.k8s.io|v1|MutatingAdmissionPolicyBinding|mutatingadmissionpolicybindings|g|
+admissionregistration.k8s.io|v1,v1beta1|MutatingAdmissionPolicy|mutatingadmissionpolicies|g|
+admissionregistration.k8s.io|v1,v1beta1|MutatingAdmissionPolicyBinding|mutatingadmissionpolicybindings|g|
 apiextensions.k8s.io|v1|CustomResourceDefinition|customresourcedefinitions|sg|crd,crds
 apiregistration.k8s.io|v1|APIService|apiservices|s|
 apps|v1|ControllerRevision|controllerrevisions|n|

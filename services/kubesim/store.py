@@ -13,7 +13,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-HISTORY = 512
+from services.kubesim.answers import RefusedError
+
+HISTORY = 1024
+OBJECT_LIMIT = 1_572_864
 
 
 class Name(NamedTuple):
@@ -53,7 +56,7 @@ class Shelf:
     """The objects and the history of one resource."""
 
     objects: dict[Name, Stored] = field(default_factory=dict)
-    history: deque[Change] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    history: deque[Change] = field(default_factory=deque)
     floor: int = 0
     """The version below which the history is gone."""
     epoch: int = 0
@@ -64,8 +67,9 @@ class Shelf:
 class Store:
     """All objects of one cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: int = HISTORY) -> None:
         self.version = 1
+        self._history = history
         self._shelves: dict[str, Shelf] = {}
         self.on_change: list[Callable[[str, Change], None]] = []
 
@@ -73,7 +77,7 @@ class Store:
         """Return the shelf of a resource, made on first use."""
         shelf = self._shelves.get(storage)
         if shelf is None:
-            shelf = self._shelves[storage] = Shelf()
+            shelf = self._shelves[storage] = Shelf(history=deque(maxlen=self._history))
         return shelf
 
     def get(self, storage: str, name: Name) -> Stored | None:
@@ -95,14 +99,21 @@ class Store:
                 yield storage, name, stored
 
     def put(self, storage: str, value: dict[str, Any]) -> dict[str, Any]:
-        """Store an object under a new resourceVersion and return it with that."""
+        """Store an object under a new resourceVersion and return it with that.
+
+        Raises:
+            RefusedError: 500, the object is larger than a store of a real cluster takes.
+        """
         metadata = value["metadata"]
         name = Name(metadata.get("namespace") or "", metadata["name"])
         shelf = self.shelf(storage)
         before = shelf.objects.get(name)
+        metadata["resourceVersion"] = str(self.version + 1)
+        raw = orjson.dumps(value)
+        if len(raw) > OBJECT_LIMIT:
+            raise RefusedError(500, "etcdserver: request is too large", reason="")
         self.version += 1
-        metadata["resourceVersion"] = str(self.version)
-        after = Stored(orjson.dumps(value), self.version, metadata.get("labels"))
+        after = Stored(raw, self.version, metadata.get("labels"))
         shelf.objects[name] = after
         self._record(storage, Change(self.version, "MODIFIED" if before else "ADDED", name, after, before))
         return value

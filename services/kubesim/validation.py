@@ -292,6 +292,20 @@ def _pod(live: Object, new: Object) -> list[Cause]:
     return [Cause("FieldValueForbidden", text, "spec")]
 
 
+def _definition(live: Object, new: Object) -> list[Cause]:
+    served = [one.get("name") for one in _at(new, "spec.versions") or ()]
+    return [
+        Cause(
+            "FieldValueInvalid",
+            f'Invalid value: "{version}": missing from spec.versions; {version} was previously a storage version, '
+            "and must remain in spec.versions until a storage migration ensures no data remains persisted in it",
+            f"status.storedVersions[{number}]",
+        )
+        for number, version in enumerate(_at(live, "status.storedVersions") or ())
+        if version not in served
+    ]
+
+
 SPECIAL: dict[str, Callable[[Object, Object], list[Cause]]] = {
     "apps/statefulsets": _stateful,
     "rbac.authorization.k8s.io/rolebindings": _binding,
@@ -303,4 +317,5 @@ SPECIAL: dict[str, Callable[[Object, Object], list[Cause]]] = {
     "/persistentvolumes": _volume,
     "scheduling.k8s.io/priorityclasses": _priority,
     "/pods": _pod,
+    "apiextensions.k8s.io/customresourcedefinitions": _definition,
 }

@@ -77,7 +77,9 @@ def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
             409, f"Operation cannot be fulfilled on {write.subject}: {text}", details=write.subject.details()
         )
     who = Manager(write.manager, "Apply", write.resource.api_version, write.subresource)
-    hidden = [("f:status",)] if write.resource.status and write.subresource != "status" else []
+    hidden: list[tuple[str, ...]] = [("f:status",)] if write.resource.status else []
+    if write.subresource == "status":
+        hidden = [("f:spec",), ("f:metadata",)]
     intent = Intent(who, write.force, frozenset(hidden))
     managers = read_managers(live["metadata"].get("managedFields") if live else None)
     result = applied(cluster.shape(write.resource), live, wanted, managers, intent)

@@ -65,8 +65,10 @@ async def test_a_second_apply_changes_nothing(kubectl, sim):
 
     assert first == (
         0,
-        "namespace/web serverside-applied\nconfigmap/conf serverside-applied\n"
-        "deployment.apps/web serverside-applied\nservice/web serverside-applied\n",
+        "".join(
+            f"{one} serverside-applied\n"
+            for one in ("namespace/web", "configmap/conf", "deployment.apps/web", "service/web")
+        ),
         "",
     )
     assert second == first
