@@ -33,6 +33,7 @@ class Transport:
         self.limits = limits or TransferLimits()
         self._session: aiohttp.ClientSession | None = None
         self._spare: Process | None = None
+        self._taking = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -97,11 +98,16 @@ class Transport:
 
     async def _child(self) -> Process:
         """Return a process that waits for a job, and start the next one: Python and libgit2 take 0.2 s to start."""
-        ready, self._spare = self._spare, None
-        if ready is None or ready.returncode is not None:
-            ready = await _start()
-        self._spare = await _start()
-        return ready
+        async with self._taking:
+            ready, self._spare = self._spare, None
+            if ready is None or ready.returncode is not None:
+                ready = await _start()
+            try:
+                self._spare = await _start()
+            except BaseException:
+                await _end(ready)
+                raise
+            return ready
 
     def _job(self, remote: Remote, mirror: Path, wanted: Iterable[str]) -> dict[str, Any]:
         known = remote.credentials

@@ -93,6 +93,26 @@ async def test_a_commit_of_a_server_that_gives_only_branches_is_found_there(git_
     assert found == {first: first}
 
 
+async def test_fetches_at_the_same_time_leave_no_process_behind(git_server, tmp_path, monkeypatch):
+    started = []
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*args, **how):
+        started.append(await start(*args, **how))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    commits = {name: git_server.commit(name, {"x": name}) for name in "abc"}
+    async with transport() as way, asyncio.TaskGroup() as tasks:
+        fetches = {
+            name: tasks.create_task(way.fetch(remote(str(git_server.path(name))), tmp_path / name, [MAIN]))
+            for name in commits
+        }
+
+    assert {name: fetch.result()[MAIN] for name, fetch in fetches.items()} == commits
+    assert all(process.returncode is not None for process in started)
+
+
 async def test_a_second_fetch_brings_only_what_is_new(git_server, tmp_path):
     git_server.commit("a", {"big": os.urandom(300_000), "x": "1"})
     mirror = Mirror(tmp_path / "m.git")

@@ -123,6 +123,8 @@ class GitServer(Repositories):
     passwords: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By the repository's name: who may read it. Absent: everybody."""
     requests: list[Request] = field(default_factory=list)
+    sent_bytes: int = 0
+    """What git's own answers had, without headers."""
 
     def __post_init__(self) -> None:
         super().__init__(self.root)
@@ -229,6 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         made = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=True)
         head, _, content = made.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.server.git.sent_bytes += len(content)
         self.send_response(int(headers.pop("Status", "200").split()[0]))
         for key, value in headers.items():
             self.send_header(key, value)
