@@ -61,6 +61,8 @@ class _Poller:
             permits_of([source.repository for source in settings.sources], settings.allow),
             CredentialsFile(settings.credentials_file),
         )
+        # A bus is filled by what is seen for the first time; later ones need to be told what they lost.
+        self._began_anew = all(watcher.state.number == 0 for watcher in self._watchers.values())
         self._rounds = Rounds(list(self._watchers.values()), looker, settings.interval_s)
         secret = content_secret(settings.data / KEYS)
         self._publishers = [Publisher(watcher, bus, looker, secret) for watcher in self._watchers.values()]
@@ -83,7 +85,7 @@ class _Poller:
         async for present in self._bus.incarnations():
             while present != last and not life.stopping.is_set():
                 try:
-                    for watcher in self._watchers.values():
+                    for watcher in self._watchers.values() if last or not self._began_anew else ():
                         await watcher.change(republished)
                     await asyncio.to_thread(self._store.save_incarnation, present)
                 except (StateNotSavedError, OSError) as error:
