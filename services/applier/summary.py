@@ -15,6 +15,7 @@ from services.applier.planned import (
     Gone,
     Orphan,
     Outcome,
+    Patch,
     Plan,
     Prune,
     Recreate,
@@ -56,7 +57,7 @@ def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bo
     """Return the account of a run of `todo` after these outcomes."""
     told = Counter(_word(step, outcomes.get(step.key)) for step in todo.steps())
     failures = sorted(_failures(todo, outcomes), key=lambda failure: failure.key)
-    result, sync, reason = _judged(todo, told, superseded=superseded)
+    result, sync, reason = _judged(todo, outcomes, told, superseded=superseded)
     return Summary(
         result=result,
         sync=sync,
@@ -79,20 +80,22 @@ def _word(step: Step, outcome: Outcome | None) -> str:
             return _skip_word(step.reason)
         case _, Failed():
             return "failed"
-        case _, (Blocked() | None):
-            return "skipped"
-        case Create(), Applied(changed=True):
-            return "created"
-        case Recreate(), Applied():
-            return "recreated"
-        case _, Applied():
-            return "patched" if outcome.changed else "unchanged"
+        case ((Create() | Patch() | Recreate()), Applied()):
+            return _applied_word(step, outcome)
         case Prune(), Gone():
             return "pruned"
         case ((Prune() | Orphan()), (Released() | Gone())):
             return "kept"
         case _:
             return "skipped"
+
+
+def _applied_word(step: Create | Patch | Recreate, outcome: Applied) -> str:
+    if isinstance(step, Recreate):
+        return "recreated"
+    if not outcome.changed:
+        return "unchanged"
+    return "created" if isinstance(step, Create) else "patched"
 
 
 def _skip_word(reason: SkipReason) -> str:
@@ -116,21 +119,24 @@ def _failure(key: ObjectKey, failure: Failure) -> ObjectFailure:
     return ObjectFailure(str(key), failure.error.value, failure.message, failure.hint)
 
 
-def _judged(todo: Plan, told: Mapping[str, int], *, superseded: bool) -> tuple[Result, Sync, str]:
+def _judged(
+    todo: Plan, outcomes: Mapping[ObjectKey, Outcome], told: Mapping[str, int], *, superseded: bool
+) -> tuple[Result, Sync, str]:
     """Return how a run ended, and the reason in one word."""
     if superseded:
         return Result.SUPERSEDED, Sync.APPLYING, "Superseded"
     well = sum(told.get(word, 0) for word in ("created", "patched", "recreated", "unchanged", "pruned"))
     if told.get("failed", 0):
-        partial = bool(well)
-        return (Result.PARTIAL, Sync.OUT_OF_SYNC, "Partial") if partial else (Result.FAILED, Sync.OUT_OF_SYNC, "Failed")
+        result = Result.PARTIAL if well else Result.FAILED
+        return result, Sync.OUT_OF_SYNC, result.value.capitalize()
+    if any(isinstance(outcome, Blocked) for outcome in outcomes.values()):
+        return Result.PARTIAL, Sync.OUT_OF_SYNC, "Blocked"
     if todo.held is not None:
         return Result.HELD, Sync.HELD, todo.held.reason.value
-    if any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps()):
-        return Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted"
     if todo.suppressed:
         return Result.PARTIAL, Sync.OUT_OF_SYNC, "PruneSuppressed"
-    return Result.SUCCEEDED, Sync.SYNCED, ""
+    drifted = any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps())
+    return (Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted") if drifted else (Result.SUCCEEDED, Sync.SYNCED, "")
 
 
 def _hold(todo: Plan) -> Hold | None:
