@@ -47,7 +47,7 @@ def write_accounts(folder: Path, keys: BusKeys) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for public, fresh in keys.account_jwts().items():
         path = folder / f"{public}.jwt"
-        present = _claims(path)
+        present = _claims(path, keys.public("operator"))
         revocations = present.get("revocations") or {}
         jwt = keys.agents_account_jwt(revocations) if revocations else fresh
         if claims_of(jwt)["nats"] != present:
@@ -56,9 +56,10 @@ def write_accounts(folder: Path, keys: BusKeys) -> None:
             draft.replace(path)
 
 
-def _claims(path: Path) -> dict[str, Any]:
+def _claims(path: Path, operator: str) -> dict[str, Any]:
+    """Return what the account in a file says, nothing when it is unreadable or not our operator's."""
     try:
-        nats = claims_of(path.read_text("ascii"))["nats"]
+        claims = claims_of(path.read_text("ascii"))
+        return dict(claims["nats"]) if claims["iss"] == operator else {}
     except (FileNotFoundError, ClaimsError, KeyError, UnicodeDecodeError):
         return {}
-    return dict(nats)

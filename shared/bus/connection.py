@@ -49,8 +49,7 @@ __all__ = [
 ]
 
 _API = "$JS.API"
-# What the stream said is no problem of ours.
-_NOT_FOUND = frozenset({10037, 10043})
+_NO_MESSAGE = "no message found"
 
 
 class Bus:
@@ -248,10 +247,11 @@ class Bus:
         """Return the message at a sequence, None when it is gone."""
         subject = f"{_API}.STREAM.MSG.GET.{stream}"
         answer = json.loads((await self._link.ask(subject, json.dumps({"seq": sequence}).encode())).data)
-        if (answer.get("error") or {}).get("err_code") in _NOT_FOUND:
+        error = answer.get("error")
+        if error and error.get("description") == _NO_MESSAGE:
             return None
-        if "error" in answer:
-            raise refusal(subject, answer["error"])
+        if error:
+            raise refusal(subject, error)
         return decoded_message(answer["message"])
 
     async def delete_message(self, stream: str, sequence: int) -> None:
@@ -259,7 +259,7 @@ class Bus:
         subject = f"{_API}.STREAM.MSG.DELETE.{stream}"
         answer = json.loads((await self._link.ask(subject, json.dumps({"seq": sequence}).encode())).data)
         error = answer.get("error")
-        if error and error.get("err_code") not in _NOT_FOUND:
+        if error and error.get("description") != _NO_MESSAGE:
             raise refusal(subject, error)
 
     async def api(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:

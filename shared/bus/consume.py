@@ -226,7 +226,8 @@ async def _answer_failure(link: Link, pulled: Pulled, error: Exception) -> None:
         await _say(link, pulled, again)
     elif _all_are(error, PermanentError):
         log.warning("message_refused", **facts, error=str(error))
-        await _say(link, pulled, b"+TERM " + _one_line(error).encode())
+        # A work queue forgets what it is told to give up (seen with 2.15.1): the reason must say what it was.
+        await _say(link, pulled, f"+TERM {_one_line(error)} [{delivery.subject}]".encode())
     else:
         log.error("handler_crashed", **facts, delay_s=delay_s, exc_info=error)
         await _say(link, pulled, again)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def agent_credentials(cluster: str, jwt: str, seed: str) -> Credentials:
 class BusKeys:
     """All keys of a hub's bus, by name."""
 
-    seeds: Mapping[str, str]
+    seeds: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def load_or_make(cls, folder: Path) -> BusKeys:
