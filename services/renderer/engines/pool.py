@@ -51,6 +51,8 @@ class Engines:
         self._slots = asyncio.Semaphore(workers or os.cpu_count() or 2)
         self._idle: list[Child] = []
         self._versions = tools.versions()
+        self.children_started = 0
+        """How many processes were started so far."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,6 +114,7 @@ class Engines:
                     child = None
             if child is None:
                 child = await Child.start(self._limits, allow_unsandboxed=self._allow_unsandboxed)
+                self.children_started += 1
             try:
                 yield child
             finally:
