@@ -1,7 +1,7 @@
 """The poller with a real bus and real git: what it sees is said, whatever fails elsewhere stays there."""
 
-import asyncio
 import json
+import os
 
 import pytest
 
@@ -68,8 +68,6 @@ async def test_every_commit_between_two_looks_is_observed_or_superseded(bus_serv
 
 async def test_a_one_line_commit_moves_little(bus_server, line, store, git_server, tmp_path):
     """In proportion to the change: neither git nor the bus carries again what is there."""
-    import os
-
     files = {f"big/{number}.bin": os.urandom(200_000) for number in range(20)}
     first = git_server.commit("fleet", {**files, "apps/web.yaml": APP})
     async with polling(bus_server, tmp_path, f"fleet={git_server.url('fleet')}"):
@@ -133,7 +131,7 @@ async def test_a_repository_that_hangs_delays_no_other(bus_server, line, git_ser
 
 
 async def test_what_cannot_be_had_is_stated_once_and_what_was_seen_stays(bus_server, line, git_server, tmp_path):
-    """A deleted branch makes nothing smaller."""
+    """A33: a deleted branch makes nothing smaller."""
     commit = git_server.commit("fleet", {"a": "1"})
     async with polling(bus_server, tmp_path, f"fleet={git_server.url('fleet')}#main"):
         await line.request_at(commit)
@@ -170,6 +168,7 @@ async def test_a_renewed_credential_counts_without_a_restart(bus_server, line, g
 
 
 async def test_a_rewritten_history_is_a_new_tip_and_a_fact(bus_server, line, local_git, tmp_path):
+    """A33."""
     first = local_git.commit("fleet", {"a": "1"})
     async with polling(bus_server, tmp_path, source(local_git, "fleet")):
         await line.request_at(first)
@@ -181,7 +180,7 @@ async def test_a_rewritten_history_is_a_new_tip_and_a_fact(bus_server, line, loc
 
 
 async def test_a_tip_that_goes_back_is_believed_when_it_stays(bus_server, line, local_git, tmp_path):
-    """A33: a stale replica shows the tip before for a while."""
+    """F17: a stale replica shows the tip before for a while."""
     first = local_git.commit("fleet", {"a": "1"})
     second = local_git.commit("fleet", {"a": "2"})
     async with polling(bus_server, tmp_path, source(local_git, "fleet"), interval_s=60):
@@ -218,7 +217,7 @@ async def test_a_fleet_gets_the_repositories_that_it_needs(bus_server, line, sto
 
 
 @pytest.mark.parametrize(
-    ("url", "code"),
+    "case",
     [
         ("https://169.254.169.254/latest", "source.not-allowed"),
         ("/etc", "source.not-allowed"),
@@ -226,7 +225,8 @@ async def test_a_fleet_gets_the_repositories_that_it_needs(bus_server, line, sto
         ("ext::sh -c id", "source.not-allowed"),
     ],
 )
-async def test_a_fleet_cannot_send_the_hub_anywhere(bus_server, line, git_server, tmp_path, url, code):
+async def test_a_fleet_cannot_send_the_hub_anywhere(bus_server, line, git_server, tmp_path, case):
+    url, code = case
     commit = git_server.commit("fleet", {"a": "1"})
     async with polling(bus_server, tmp_path, f"fleet={git_server.url('fleet')}"):
         request = await line.request_at(commit)

@@ -1,0 +1,160 @@
+"""The poller killed at any moment, and the bus lost: nothing that was observed is lost."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
+
+import pytest
+
+from shared.bus.steward import ensure
+from shared.bus.streams import STREAMS
+from shared.git.store import ObjectStore
+from tests.support.data import PROJECT
+from tests.support.poller_line import behind, polling
+
+# Runs a real poller that ends itself, as SIGKILL would, at a call of the function that the job names.
+CHILD = """
+import asyncio, importlib, json, os, signal, sys
+from pathlib import Path
+from services.poller.service import serve
+from services.poller.settings import PollerSettings, parse_source
+from shared.bus.connection import Bus, Credentials
+from shared.runtime.lifecycle import Lifecycle
+
+job = json.loads(sys.stdin.readline())
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def armed(owner, name, count, before):
+    real, calls = getattr(owner, name), iter(range(1, 10_000))
+    if asyncio.iscoroutinefunction(real):
+        async def wrapped(*args, **how):
+            last = next(calls) == count
+            if last and before:
+                die()
+            result = await real(*args, **how)
+            if last:
+                die()
+            return result
+    else:
+        def wrapped(*args, **how):
+            last = next(calls) == count
+            if last and before:
+                die()
+            result = real(*args, **how)
+            if last:
+                die()
+            return result
+    setattr(owner, name, wrapped)
+
+module, owner, name = job["point"].split(":")
+armed(getattr(importlib.import_module(module), owner), name, job["count"], job["before"])
+
+async def main():
+    folder = Path(job["folder"])
+    settings = PollerSettings(
+        data=folder, bus_credentials=folder / "none", sources=(parse_source(job["source"]),), interval_s=0.05
+    )
+    async with Bus.connect([job["bus"]], lambda: Credentials(**job["credentials"]), name="poller") as bus:
+        await serve(settings, bus, Lifecycle())
+
+asyncio.run(main())
+"""
+
+SAVE, PUBLISH = "services.poller.state:StateStore:save", "shared.bus.connection:Bus:publish"
+FETCH, KEEP = "shared.git.transport:Transport:fetch", "shared.git.mirror:Mirror:keep_tip"
+POINTS = [
+    (FETCH, 1, False),
+    (KEEP, 1, False),
+    (SAVE, 1, True),
+    (SAVE, 1, False),
+    (PUBLISH, 1, False),
+    (SAVE, 2, False),
+    (PUBLISH, 2, False),
+    (SAVE, 3, True),
+    (PUBLISH, 3, True),
+    (PUBLISH, 3, False),
+    (SAVE, 4, True),
+]
+
+
+@pytest.fixture
+async def line(bus_server):
+    async with behind(bus_server) as found:
+        yield found
+
+
+async def killed(bus_server, folder, source, point):
+    """Run a poller until it kills itself at a point."""
+    where, count, before = point
+    credentials = bus_server.credentials("poller")
+    job = {
+        "folder": str(folder),
+        "source": source,
+        "bus": bus_server.url,
+        "credentials": {"jwt": credentials.jwt, "seed": credentials.seed, "inbox": credentials.inbox},
+        "point": where,
+        "count": count,
+        "before": before,
+    }
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, stdin=PIPE, stderr=PIPE, cwd=PROJECT)
+    try:
+        async with asyncio.timeout(30):
+            await child.communicate(json.dumps(job).encode() + b"\n")
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.communicate()
+    return child.returncode
+
+
+@pytest.mark.parametrize(
+    "point", POINTS, ids=lambda p: f"{p[0].rpartition(':')[2]}-{p[1]}-{'before' if p[2] else 'after'}"
+)
+async def test_a_poller_killed_at_any_step_loses_no_tip(bus_server, line, local_git, tmp_path, point):
+    """A12, I1."""
+    commit = local_git.commit("fleet", {"a": "1"})
+    source = f"fleet={local_git.path('fleet')}"
+
+    assert await killed(bus_server, tmp_path / "hub", source, point) == -9
+
+    async with polling(bus_server, tmp_path / "hub", source):
+        await line.command("sync")
+        request = await line.request_at(commit)
+        tree = await line.tree(request, request.checkout, ObjectStore(tmp_path / "renderer"))
+        newer = local_git.commit("fleet", {"a": "2"})
+        last = await line.request_at(newer)
+        revisions = [await line.next("revisions") for _ in range(2)]
+        while not line.revisions.empty():
+            revisions.append(line.revisions.get_nowait())
+
+    assert tree.read("a") == b"1"
+    assert last.number > request.number
+    # Said once or twice, always as the same observation.
+    assert len({(each.number, each.commit.id) for each in revisions}) == 2
+    assert {each.commit.id for each in revisions} == {commit, newer}
+
+
+async def test_a_bus_that_was_lost_is_filled_again(bus_server, line, local_git, tmp_path):
+    """A14: everything that the poller owns is said again, packs included, and the numbers go on."""
+    local_git.commit("fleet", {"a": "1", "b": "1"})
+    async with polling(bus_server, tmp_path / "hub", f"fleet={local_git.path('fleet')}"):
+        await line.next("requests")
+        commit = local_git.commit("fleet", {"a": "2"})
+        before = await line.request_at(commit)
+        async with bus_server.bus("steward") as steward:
+            for plan in STREAMS:
+                await steward.api(f"STREAM.DELETE.{plan.name}", {})
+            await ensure(steward)
+        while not line.revisions.empty():
+            line.revisions.get_nowait()
+        request = await line.request_at(commit)
+        revision = await line.next("revisions")
+        tree = await line.tree(request, request.checkout, ObjectStore(tmp_path / "renderer"))
+
+    assert revision.commit.id == commit
+    assert request.number > before.number
+    assert len(request.checkout.packs) == 1
+    assert (tree.read("a"), tree.read("b")) == (b"2", b"1")
