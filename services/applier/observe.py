@@ -102,6 +102,10 @@ class Observer:
         self._present.pop(key, None)
         self._health.pop(key, None)
 
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that watch."""
+        return list(self._running.values())
+
     @property
     def watches(self) -> int:
         """Return how many kinds are followed."""

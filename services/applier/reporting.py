@@ -1,0 +1,267 @@
+"""Tell the hub: one report a run, the present state when it changed, a sign of life in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import structlog
+
+from services.applier.documents import ReleaseDocument
+from services.applier.outbox import Outbox, Waiting
+from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
+from services.applier.run import Account
+from services.applier.settings import Pace
+from services.applier.target import Target
+from services.applier.verify import Accepted, bundle_of
+from shared import subjects
+from shared.bus.connection import Bus
+from shared.core.status import Health, Result, Sync
+from shared.errors import TowlineError
+
+MAX_REPORT_BYTES = 60 << 10
+TERMINAL = frozenset({Health.CURRENT, Health.FAILED})
+
+log = structlog.get_logger("services.applier")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What every message of this agent says about itself."""
+
+    cluster: str
+    session: str
+    version: str
+    kubernetes: str
+    uid: str
+    claims: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Reporting:
+    """The agent's voice."""
+
+    about: About
+    outbox: Outbox
+    pace: Pace
+    accepted: Callable[[], Accepted]
+    targets: Mapping[str, Target]
+    dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    read_at: float = field(default_factory=time.monotonic)
+    """When the bus was last read: monotonic seconds."""
+    _counter: int = 0
+    _status_counter: int = 0
+    _told: dict[str, tuple[int, int, Health]] = field(default_factory=dict)
+    """App → release and health last reported."""
+    _refusals: set[tuple[str, str, int, int]] = field(default_factory=set)
+
+    def changed(self) -> None:
+        """The status says something else now."""
+        self.dirty.set()
+
+    async def run_ended(
+        self, target: Target, release: ReleaseDocument, account: Account, trigger: str, started: datetime
+    ) -> None:
+        """Report a run."""
+        summary, health = account.summary, target.wellness()
+        self._told[target.app] = (release.epoch, release.generation, health.health)
+        await self._report(
+            target.app,
+            release,
+            trigger=trigger,
+            attempt=max(1, account.inventory.header.attempt),
+            result=summary.result,
+            sync=target.standing.sync,
+            health=health.health,
+            reason=target.standing.reason or health.reason,
+            message=target.standing.message or health.message,
+            counts=summary.counts,
+            failures=summary.failures,
+            hold=summary.hold,
+            drift=account.drift,
+            warnings=account.warnings,
+            settled=summary.settled,
+            started_at=started,
+        )
+        log.info(
+            "run_ended",
+            app=target.app,
+            trigger=trigger,
+            release=f"{release.epoch}.{release.generation}",
+            result=summary.result,
+            created=summary.counts.created,
+            patched=summary.counts.patched,
+            pruned=summary.counts.pruned,
+            failed=summary.counts.failed,
+            duration_s=round((datetime.now(UTC) - started).total_seconds(), 3),
+        )
+
+    async def refused(self, target: Target, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+        """Report that a release is not taken, once for each."""
+        await self.refusal(target.app, release, error, started, health=target.wellness().health)
+
+    async def refusal(
+        self,
+        app: str,
+        release: ReleaseDocument | None,
+        error: TowlineError,
+        started: datetime,
+        *,
+        health: Health = Health.UNKNOWN,
+    ) -> None:
+        """Report a refusal; without an app it concerns the whole cluster."""
+        number = (release.epoch, release.generation) if release else (0, 0)
+        if (app, error.code, *number) in self._refusals:
+            return
+        self._refusals.add((app, error.code, *number))
+        await self._report(
+            app,
+            release,
+            result=Result.REFUSED,
+            sync=Sync.OUT_OF_SYNC,
+            health=health,
+            reason=error.code,
+            message=str(error)[:1000],
+            started_at=started,
+        )
+        self.changed()
+
+    async def answer(self, instruction: str, *, ok: bool, message: str = "") -> None:
+        """Answer an instruction."""
+        told = Answer(id=instruction, cluster=self.about.cluster, ok=ok, message=message[:1000], at=datetime.now(UTC))
+        await self.outbox.put(Waiting(subjects.report(self.about.cluster, "answer"), to_bytes(told), uuid4().hex))
+
+    async def keep_status(self, bus: Bus) -> None:
+        """Send the present state when it changed, and after each new connection, until cancelled."""
+        sent = b""
+        while True:
+            await self.dirty.wait()
+            await asyncio.sleep(self.pace.coalesce_s)
+            self.dirty.clear()
+            await self._tell_health()
+            status = self.status()
+            same = to_bytes(_undated(status))
+            if same == sent:
+                continue
+            try:
+                await bus.publish(subjects.status(self.about.cluster), to_bytes(status))
+                sent = same
+            except TowlineError as error:
+                log.debug("status_not_sent", code=error.code)
+                await bus.pause(self.pace.coalesce_s)
+                self.dirty.set()
+
+    async def keep_heartbeat(self, bus: Bus) -> None:
+        """Send a sign of life now and then, until cancelled."""
+        while True:
+            accepted = self.accepted()
+            beat = Heartbeat(
+                cluster=self.about.cluster,
+                session=self.about.session,
+                epoch=accepted.epoch,
+                generation=accepted.generation,
+                at=datetime.now(UTC),
+            )
+            try:
+                await bus.send(subjects.heartbeat(self.about.cluster), to_bytes(beat))
+            except TowlineError as error:
+                log.debug("heartbeat_not_sent", code=error.code)
+            self.dirty.set()  # staleness and late health come with time alone
+            await asyncio.sleep(self.pace.heartbeat_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load
+
+    def status(self) -> Status:
+        """Return the agent's present state."""
+        accepted = self.accepted()
+        self._status_counter += 1
+        return Status(
+            cluster=self.about.cluster,
+            session=self.about.session,
+            counter=self._status_counter,
+            agent=self.about.version,
+            kubernetes=self.about.kubernetes,
+            uid=self.about.uid,
+            epoch=accepted.epoch,
+            generation=accepted.generation,
+            stale=time.monotonic() - self.read_at > self.pace.stale_s,
+            claims=self.about.claims,
+            apps={app: _app_status(target) for app, target in sorted(self.targets.items())},
+            at=datetime.now(UTC),
+        )
+
+    async def _tell_health(self) -> None:
+        """Report when an app became well or failed since its last report."""
+        for app, target in self.targets.items():
+            told = self._told.get(app)
+            if told is None or target.release is None:
+                continue
+            now = target.wellness()
+            if now.health in TERMINAL and now.health is not told[2] and target.standing.sync is not Sync.APPLYING:
+                self._told[app] = (*told[:2], now.health)
+                await self._report(
+                    app,
+                    target.release,
+                    trigger="health",
+                    result=Result.SUCCEEDED if target.standing.sync is Sync.SYNCED else Result.PARTIAL,
+                    sync=target.standing.sync,
+                    health=now.health,
+                    reason=now.reason,
+                    message=now.message,
+                    counts=Counts(objects=len(target.inventory.entries)),
+                    settled=target.inventory.header.settled,
+                    started_at=datetime.now(UTC),
+                )
+
+    async def _report(self, app: str, release: ReleaseDocument | None, **facts: object) -> None:
+        self._counter += 1
+        report = Report(
+            id=str(uuid4()),
+            session=self.about.session,
+            counter=self._counter,
+            cluster=self.about.cluster,
+            app=app,
+            epoch=release.epoch if release else 0,
+            generation=release.generation if release else 0,
+            bundle=bundle_of(release) if release else "",
+            commits=tuple(dict.fromkeys(each.commit for each in release.provenance)) if release else (),
+            finished_at=datetime.now(UTC),
+            **facts,  # type: ignore[arg-type] # named where they are given
+        )
+        data = to_bytes(report)
+        if len(data) > MAX_REPORT_BYTES:
+            data = to_bytes(_shortened(report))
+        await self.outbox.put(Waiting(subjects.report(self.about.cluster, "result"), data, uuid4().hex))
+        self.changed()
+
+
+def _app_status(target: Target) -> AppStatus:
+    release, header, now = target.release, target.inventory.header, target.wellness()
+    standing = target.standing
+    return AppStatus(
+        sync=standing.sync,
+        health=now.health,
+        epoch=release.epoch if release else header.epoch,
+        generation=release.generation if release else header.generation,
+        bundle=header.settled_bundle,
+        reason=standing.reason or now.reason,
+        message=(standing.message or now.message)[:500],
+        objects=len(target.inventory.entries),
+    )
+
+
+def _undated(status: Status) -> Status:
+    """Return the status without what differs each time it is asked for."""
+    names = [name for name in Status.__slots__ if name not in {"counter", "at"}]
+    return Status(**{name: getattr(status, name) for name in names}, counter=0, at=datetime.fromtimestamp(0, UTC))
+
+
+def _shortened(report: Report) -> Report:
+    """Return a report that fits into one message: the counts stay, the lists are cut."""
+    facts = {name: getattr(report, name) for name in Report.__slots__}
+    return Report(
+        **{**facts, "failures": report.failures[:10], "drift": report.drift[:10], "warnings": report.warnings[:10]}
+    )

@@ -1,0 +1,206 @@
+"""One run of one app: look, plan, claim, act, settle.
+
+The claim is written before the first change and carries the highest desired document accepted; the settled inventory
+is written after the last. A run that would change nothing writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from services.applier.documents import ReleaseDocument
+from services.applier.execute import Execution
+from services.applier.kube.mapper import Resource
+from services.applier.look import Looker
+from services.applier.options import Options
+from services.applier.plan import plan, settled
+from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
+from services.applier.restraint import Fights, corrections, may_recreate
+from services.applier.state import Absent, Inventory, Live, Present, Wanted
+from services.applier.steps import CRD, Steps
+from services.applier.summary import Summary, summary
+from services.applier.tools import Tools
+from services.applier.wellness import unwell
+from shared.core.canonical import decode
+from shared.core.objects import ObjectKey
+
+FIRST_LIST_S = 10.0
+"""How long a new watch may take to list; after that objects are read one by one."""
+DESIRES_S = 5.0
+MAX_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What came of a run."""
+
+    inventory: Inventory
+    summary: Summary
+    outcomes: Mapping[ObjectKey, Outcome]
+    skipped: tuple[SkipReason, ...]
+    drift: tuple[str, ...]
+    warnings: tuple[str, ...]
+    contested: tuple[ObjectKey, ...]
+    incomplete: str
+    """Why nothing could be pruned this time."""
+    changed: bool
+    """Something in the cluster is different now."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run that is under way."""
+
+    tools: Tools
+    app: str
+    release: ReleaseDocument
+    key: str
+    options: Options
+    healing: bool
+    fights: Fights
+    superseded: Callable[[], bool]
+    warnings: list[str] = field(default_factory=list)
+
+    async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
+        """Bring the cluster to `wanted`.
+
+        Raises:
+            TowlineError: the inventory could not be written, so nothing (more) was done.
+        """
+        live = await self._look(wanted, inventory)
+        incomplete = await self._incomplete()
+        todo = plan(
+            wanted,
+            live,
+            inventory,
+            self.release,
+            self.options,
+            cluster=self.tools.cluster,
+            key=self.key,
+            others=self.tools.desires.of_others(self.app),
+            incomplete=incomplete,
+        )
+        todo, contested = self.fights.restrained(todo, time.monotonic())
+        drift = _drift_lines(todo, live)
+        outcomes = await self._carry_out(todo, inventory)
+        after = settled(todo, outcomes)
+        if todo.writes or _differs(after, inventory):
+            await self.tools.storage.write(after, self.tools.accepted())
+        else:
+            after = inventory
+        self._follow(wanted)
+        self.fights.corrected(
+            (step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)), time.monotonic()
+        )
+        return Account(
+            inventory=after,
+            summary=summary(todo, outcomes, superseded=self.superseded()),
+            outcomes=outcomes,
+            skipped=tuple(step.reason for step in todo.steps() if isinstance(step, Skip)),
+            drift=drift,
+            warnings=tuple(dict.fromkeys((*self.warnings, *todo.warnings)))[:MAX_LINES],
+            contested=tuple(sorted(contested)),
+            incomplete=incomplete,
+            changed=any(not isinstance(each, Applied) or each.changed for each in outcomes.values()),
+        )
+
+    async def _carry_out(self, todo: Plan, before: Inventory) -> Mapping[ObjectKey, Outcome]:
+        if not todo.writes:
+            return {}
+        if _claims(todo.claim, before):
+            await self.tools.storage.write(todo.claim, self.tools.accepted())
+        execution = Execution(
+            todo,
+            Steps(
+                session=self.tools.session,
+                mapper=self.tools.mapper,
+                observer=self.tools.observer,
+                app=self.app,
+                pace=self.tools.pace,
+                timeout_s=self.options.timeout_s,
+                fence=self.tools.fence,
+                recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
+                warn=self.warnings.append,
+            ),
+            self.options,
+            superseded=self.superseded,
+            healthy=self._healthy,
+        )
+        await execution.run()
+        return execution.outcomes
+
+    async def _look(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> dict[ObjectKey, Live]:
+        """Return the live state of everything that is wanted or was owned."""
+        tools = self.tools
+        resources = self._follow(wanted, inventory.entries)
+        await tools.observer.ready(resources, FIRST_LIST_S)
+        looker = Looker(tools.session, tools.mapper, tools.observer)
+        return await looker.live({*wanted, *inventory.entries}, coming=_coming(wanted.values()))
+
+    def _follow(self, *keys: Iterable[ObjectKey]) -> list[Resource]:
+        """Watch the kinds of these objects."""
+        kinds = {(key.group, key.kind): key for group in keys for key in group}
+        found = [self.tools.mapper.find(key) for key in kinds.values()]
+        resources = [each for each in found if each is not None]
+        self.tools.observer.follow(resources)
+        return resources
+
+    async def _incomplete(self) -> str:
+        """Return why the picture of the cluster, or of what other apps want, has holes."""
+        if not self.tools.may_delete():
+            return "another agent may still be writing"
+        if self.tools.mapper.unsure:
+            return f"the cluster does not say all that it serves: {self.tools.mapper.unsure}"
+        unknown = await self.tools.desires.unknown(self.app, DESIRES_S)
+        return f"what app {unknown} wants is not known yet" if unknown else ""
+
+    async def _healthy(self, keys: Iterable[ObjectKey]) -> str:
+        """Wait until objects do well; return which does not, in words."""
+        wanted = list(keys)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.options.timeout_s
+        # Nobody tells when one of many objects is well: they are looked at, in memory.
+        while (bad := unwell(wanted, self.tools.observer)) and loop.time() < until and not self.superseded():  # noqa: ASYNC110
+            await asyncio.sleep(self.tools.pace.debounce_s)
+        return f"{bad} is not healthy" if bad else ""
+
+
+def _coming(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:
+    """Return the kinds that the bundle's own definitions bring."""
+    found = set()
+    for each in wanted:
+        if (each.key.group, each.key.kind) == CRD:
+            spec = decode(each.body).get("spec") or {}
+            found.add((str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
+    return frozenset(found)
+
+
+def _claims(claim: Inventory, before: Inventory) -> bool:
+    """Tell whether the claim says something that the cluster does not remember yet (M1).
+
+    Healing what was released before needs none: every object is in the inventory, and the numbers are the same.
+    """
+    quiet = replace(claim.header, attempt=0, settled=True), replace(before.header, attempt=0, settled=True)
+    return quiet[0] != quiet[1] or claim.entries != before.entries
+
+
+def _differs(after: Inventory, before: Inventory) -> bool:
+    quiet = replace(after.header, attempt=0), replace(before.header, attempt=0)
+    return quiet[0] != quiet[1] or after.entries != before.entries
+
+
+def _drift_lines(todo: Plan, live: Mapping[ObjectKey, Live]) -> tuple[str, ...]:
+    """Return, for people, what somebody else did; who deleted something nobody can say."""
+    keys = [step.key for step in corrections(todo)]
+    keys += [step.key for step in todo.steps() if isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED]
+    lines = []
+    for key in sorted(keys)[:MAX_LINES]:
+        match live.get(key):
+            case Absent():
+                lines.append(f"{key} was deleted")
+            case Present(managers=managers):
+                lines.append(f"{key} was changed; others who write it: {', '.join(managers) or 'nobody now'}")
+    return tuple(lines)

@@ -1,0 +1,348 @@
+"""Keep one app as it was released: apply it, heal it, say how it does.
+
+There is one kind of run, whatever caused it: take the bundle in, look, plan, claim, act, settle. A run that changes
+nothing sends nothing, and one that was cut off anywhere is finished by the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from services.applier.content import pieces
+from services.applier.documents import ReleaseDocument, suspended
+from services.applier.errors import ErrorClass
+from services.applier.intake import Intake, Place, intake
+from services.applier.options import Drift, Options, options_of
+from services.applier.planned import Failed, SkipReason
+from services.applier.restraint import Fights
+from services.applier.run import Account, Run
+from services.applier.state import Entry, Header, Inventory
+from services.applier.tools import Tools
+from services.applier.verify import RefusedError, bundle_objects, bundle_of
+from services.applier.wellness import Wellness, wellness
+from shared.core.objects import ObjectKey
+from shared.core.status import Result, Sync
+from shared.errors import PermanentError, TowlineError, TransientError
+
+PERMANENT_RETRY_S = 1800.0
+SUSPENDED_LOOK_S = 5.0
+_WAITS = frozenset(
+    {ErrorClass.NAMESPACE_TERMINATING, ErrorClass.NAMESPACE_MISSING, ErrorClass.UNKNOWN_KIND, ErrorClass.TERMINATING}
+)
+
+log = structlog.get_logger("services.applier")
+
+
+@dataclass(slots=True)
+class Due:
+    """When which run is due, in monotonic seconds; infinity is never."""
+
+    retry_at: float = float("inf")
+    verify_at: float = float("inf")
+    look_at: float = float("inf")
+    failures: int = 0
+
+    def next_at(self) -> float:
+        """Return the earliest of them."""
+        return min(self.retry_at, self.verify_at, self.look_at)
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is told of the app between runs."""
+
+    sync: Sync = Sync.UNKNOWN
+    reason: str = ""
+    message: str = ""
+    since: float = field(default_factory=time.monotonic)
+    """When the last release was applied: health has its time limit from here."""
+
+
+class Target:
+    """One app on this cluster."""
+
+    def __init__(self, tools: Tools, inventory: Inventory) -> None:
+        self.app = inventory.header.app
+        self.inventory = inventory
+        self.standing = Standing()
+        self.release: ReleaseDocument | None = None
+        self.options = Options()
+        self._tools = tools
+        self.active: ReleaseDocument | None = None
+        """The last release whose bundle passed; older than `release` while that is refused."""
+        self._key = ""
+        self._cluster_suspended: dict[str, str] | None = None
+        self._wake = asyncio.Event()
+        self._fresh = False
+        self._asked = ""
+        self._drifted: set[ObjectKey] = set()
+        self._due = Due()
+        self._fights = Fights()
+        self.running = False
+
+    def give(self, release: ReleaseDocument, key: str, cluster_suspended: dict[str, str] | None) -> None:
+        """Take a verified release; the same one again changes nothing but the suspension."""
+        if release != self.release:
+            self._fresh = True
+            self._due.failures = 0
+            self._fights.forget()
+            self.standing = Standing(Sync.APPLYING)
+            self._tools.desires.expect(self.app)
+        elif (
+            self.is_suspended() and not suspended(cluster_suspended, _now()) and not suspended(release.suspend, _now())
+        ):
+            self._asked = "resume"
+        self.release, self._key, self._cluster_suspended = release, key, cluster_suspended
+        self._wake.set()
+
+    def ask(self, trigger: str) -> None:
+        """Have everything looked at again, whatever is remembered."""
+        self._asked = trigger
+        self._due.failures = 0
+        self._wake.set()
+
+    def noticed(self, key: ObjectKey) -> None:
+        """Look at what a watch says about one object: is it as we left it?"""
+        entry = self.inventory.entries.get(key)
+        if entry is None or self.running or self.active is None:
+            return
+        if self._strays(entry):
+            self._drifted.add(key)
+            self._wake.set()
+
+    def is_suspended(self) -> bool:
+        """Tell whether nothing is written for now."""
+        now = _now()
+        own = self.release.suspend if self.release else None
+        return suspended(own, now) or suspended(self._cluster_suspended, now) or suspended(self.options.suspend, now)
+
+    def wellness(self) -> Wellness:
+        """Return how the app does now."""
+        late = time.monotonic() - self.standing.since > self.options.timeout_s
+        return wellness(self.inventory, self._tools.observer, late=late)
+
+    async def work(self) -> None:
+        """Run whenever a run is due, until cancelled."""
+        while True:
+            trigger = await self._next_trigger()
+            if trigger:
+                self.running = True
+                try:
+                    await self._run(trigger)
+                finally:
+                    self.running = False
+                self._look_back()
+            self._tools.changed()
+
+    async def _next_trigger(self) -> str:
+        """Wait for a reason to run and return it; empty: only what is told has changed."""
+        while not (self._wake.is_set() or self._due.next_at() <= time.monotonic()):
+            try:
+                async with asyncio.timeout(min(self._due.next_at() - time.monotonic(), 3600.0)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+        self._wake.clear()
+        if self.release is None:
+            return ""
+        if self.is_suspended():
+            return self._stand_still()
+        if self._drifted and not self._fresh:
+            await asyncio.sleep(self._tools.pace.debounce_s)
+        return self._reason()
+
+    def _reason(self) -> str:
+        """Return the trigger of the run that is due now, and forget it."""
+        now = time.monotonic()
+        fresh, asked, drifted = self._fresh, self._asked, bool(self._drifted)
+        retry = now >= self._due.retry_at
+        again = now >= min(self._due.verify_at, self._due.look_at)
+        self._fresh, self._asked = False, ""
+        self._drifted.clear()
+        self._due.look_at = float("inf")
+        if fresh:
+            return "release"
+        if asked:
+            return asked
+        if drifted:
+            return "drift"
+        return "release" if retry else "verify" if again else ""
+
+    def _stand_still(self) -> str:
+        """Say that the app is suspended; look again whether it still is."""
+        self.standing.sync = Sync.SUSPENDED
+        self.standing.reason = "Suspended"
+        own = (self.release.suspend if self.release else None) or self._cluster_suspended or self.options.suspend or {}
+        self.standing.message = own.get("reason", "")
+        self._asked = self._asked or "resume"
+        self._due.look_at = time.monotonic() + SUSPENDED_LOOK_S
+        self._tools.desires.settle(self.app, frozenset(self.inventory.entries))
+        return ""
+
+    async def _run(self, trigger: str) -> None:
+        started = _now()
+        release = self.release
+        assert release is not None  # noqa: S101 - a trigger is only given with a release
+        if self.app in self._tools.damaged:
+            self._hold("InventoryDamaged", self._tools.damaged[self.app])
+            return
+        try:
+            taken = await self._taken_in(release)
+        except (RefusedError, PermanentError) as error:
+            await self._refuse(release, error, started)
+            if self.active is None or trigger == "release":
+                return
+            release = self.active
+            older = await self._again(release)
+            if older is None:
+                return
+            taken = older
+        except TransientError as error:
+            self._postpone(error)
+            return
+        self.active = release
+        try:
+            account = await self._act(release, taken, trigger)
+        except TowlineError as error:
+            self._postpone(error)
+            return
+        await self._conclude(release, account, trigger, started)
+
+    async def _again(self, release: ReleaseDocument) -> Intake | None:
+        """Take in the release that still counts while a newer one is refused."""
+        try:
+            return await self._taken_in(release)
+        except TowlineError as error:
+            self._postpone(error)
+            return None
+
+    async def _taken_in(self, release: ReleaseDocument) -> Intake:
+        """Return the bundle's objects, verified to the last byte and ready to be sent."""
+        tools = self._tools
+        read = options_of(release.options)
+        self.options = read.options
+        await tools.mapper.refresh()
+        if release.removed or release.bundle is None:
+            taken = Intake({})
+        else:
+            sealed = await tools.content.bundle(tools.bus, release.bundle)
+            place = Place(
+                cluster=tools.cluster,
+                app=self.app,
+                namespace=read.options.namespace,
+                scopes=tools.mapper.scopes(),
+                secret=tools.digest_key,
+                create_namespace=read.options.create_namespace,
+            )
+            objects = bundle_objects(pieces(sealed, release.bundle), release.bundle)
+            taken = intake(objects, place, self.inventory)
+        tools.desires.settle(self.app, frozenset(key for key, wanted in taken.wanted.items() if wanted.tracked))
+        return Intake(taken.wanted, (*read.warnings, *taken.warnings))
+
+    async def _act(self, release: ReleaseDocument, taken: Intake, trigger: str) -> Account:
+        run = Run(
+            tools=self._tools,
+            app=self.app,
+            release=release,
+            key=self._key,
+            options=self.options,
+            healing=trigger in {"drift", "verify"},
+            fights=self._fights,
+            superseded=lambda: self._fresh or self._tools.stopping(),
+            warnings=list(taken.warnings),
+        )
+        account = await run.run(taken.wanted, self.inventory)
+        self.inventory = account.inventory
+        return account
+
+    async def _conclude(self, release: ReleaseDocument, account: Account, trigger: str, started: datetime) -> None:
+        """Say what came of a run, and decide when to look again."""
+        summary, now = account.summary, time.monotonic()
+        self.standing.sync, self.standing.reason, self.standing.message = summary.sync, summary.reason, summary.message
+        if trigger == "release":
+            self.standing.since = now
+        interval_s = self.options.interval_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the checks
+        self._due.verify_at = now + interval_s
+        self._due.retry_at = self._retry_at(account, now)
+        self._due.look_at = self._fights.ends_at(account.contested)
+        if account.contested:
+            self.standing.reason = "Contested"
+            self.standing.message = f"somebody changes {account.contested[0]} back again and again"
+        # An unchanged app that was looked at again is no news.
+        if trigger in {"release", "resume", "sync"} or account.changed or summary.failures:
+            await self._tools.reporter.run_ended(self, release, account, trigger, started)
+        if release.removed and not self.inventory.entries:
+            await self._forget()
+
+    def _retry_at(self, account: Account, now: float) -> float:
+        if account.summary.result in {Result.SUCCEEDED, Result.HELD, Result.SUPERSEDED} and not account.incomplete:
+            self._due.failures = 0
+            return float("inf")
+        self._due.failures += 1
+        failures = [each.failure for each in account.outcomes.values() if isinstance(each, Failed)]
+        waits = any(each.transient or each.error in _WAITS for each in failures)
+        unknown = any(skip.failed and skip is not SkipReason.CONFLICT for skip in account.skipped)
+        longest = self.options.retry_max_s if waits or unknown or account.incomplete else PERMANENT_RETRY_S
+        ceiling = min(self.options.retry_first_s * 2.0 ** (self._due.failures - 1), longest)
+        return now + random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spreads retries
+
+    def _postpone(self, error: TowlineError) -> None:
+        """Nothing was decided: try again later, with growing pauses."""
+        self._due.failures += 1
+        ceiling = min(self.options.retry_first_s * 2.0 ** (self._due.failures - 1), self.options.retry_max_s)
+        # A first failure is often a bus or an API server that starts.
+        pause_s = random.uniform(0.1, ceiling) if self._due.failures > 1 else self._tools.pace.probe_s  # noqa: S311
+        self._due.retry_at = time.monotonic() + pause_s
+        self.standing.reason, self.standing.message = error.code, error.message
+        log.warning("run_postponed", app=self.app, code=error.code, error=error.message, pause_s=round(pause_s, 1))
+
+    async def _refuse(self, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+        """A release that cannot be taken changes nothing; what ran before goes on, and is healed."""
+        self.standing = Standing(Sync.OUT_OF_SYNC, error.code, error.message)
+        held = self.active and bundle_of(self.active)
+        self._tools.desires.settle(self.app, frozenset(self.inventory.entries))
+        self._due.retry_at = float("inf")
+        log.warning("release_refused", app=self.app, code=error.code, error=error.message, runs=held or "")
+        await self._tools.reporter.refused(self, release, error, started)
+
+    def _hold(self, reason: str, message: str) -> None:
+        self.standing = Standing(Sync.HELD, reason, message)
+
+    async def _forget(self) -> None:
+        """A removed app leaves nothing behind, its inventory last (F13)."""
+        try:
+            await self._tools.storage.forget(self.app)
+        except TowlineError as error:
+            log.warning("inventory_left", app=self.app, error=error.message)
+        self.inventory = Inventory(Header(self.app))
+
+    def _look_back(self) -> None:
+        """Look at everything once after a run: what came in meanwhile was not judged."""
+        if self._due.failures:
+            return
+        for key in self.inventory.entries:
+            self.noticed(key)
+
+    def _strays(self, entry: Entry) -> bool:
+        """Tell whether an object is not as our last write left it, as far as the watches tell."""
+        if (
+            not entry.desired
+            or self.options.drift is Drift.IGNORE
+            or self._fights.contested(entry.key, time.monotonic())
+        ):
+            return False
+        live = self._tools.observer.present(entry.key)
+        if live is None:
+            return self._tools.observer.watched(entry.key)
+        as_left = (live.uid, live.owned, live.owned_at) == (entry.uid, entry.owned, entry.owned_at)
+        return not (as_left and live.agent == self._tools.cluster and live.owner)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,96 @@
+"""What the targets of one agent share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from services.applier.content import Content
+from services.applier.documents import ReleaseDocument
+from services.applier.inventory import Storage
+from services.applier.kube.mapper import Mapper
+from services.applier.kube.session import Session
+from services.applier.observe import Observer
+from services.applier.settings import Pace
+from services.applier.verify import Accepted
+from shared.bus.connection import Bus
+from shared.core.objects import ObjectKey
+from shared.errors import TowlineError
+
+if TYPE_CHECKING:
+    from services.applier.run import Account
+    from services.applier.target import Target
+
+
+class Reporter(Protocol):
+    """Tells the hub what happened."""
+
+    async def run_ended(
+        self, target: Target, release: ReleaseDocument, account: Account, trigger: str, started: datetime
+    ) -> None:
+        """Tell of a run."""
+
+    async def refused(self, target: Target, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+        """Tell that a release is not taken."""
+
+
+@dataclass(slots=True)
+class Desires:
+    """What the apps of this agent want; an object that two of them name is handed over, never deleted (F1)."""
+
+    _keys: dict[str, frozenset[ObjectKey]] = field(default_factory=dict)
+    _expected: set[str] = field(default_factory=set)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def expect(self, app: str) -> None:
+        """An app has a new release that is not taken in yet: what it wants is unknown."""
+        self._expected.add(app)
+
+    def settle(self, app: str, keys: frozenset[ObjectKey]) -> None:
+        """An app wants these objects."""
+        self._keys[app] = keys
+        self._expected.discard(app)
+        self._changed.set()
+
+    def of_others(self, app: str) -> frozenset[ObjectKey]:
+        """Return what all other apps want."""
+        return frozenset().union(*(keys for name, keys in self._keys.items() if name != app))
+
+    async def unknown(self, app: str, timeout_s: float) -> str:
+        """Wait until the wishes of the others are known; return an app whose are not."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._expected - {app}:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return min(self._expected - {app}, default="")
+
+
+@dataclass(slots=True)
+class Tools:
+    """One agent's means."""
+
+    cluster: str
+    session: Session
+    mapper: Mapper
+    observer: Observer
+    storage: Storage
+    content: Content
+    reporter: Reporter
+    desires: Desires
+    pace: Pace
+    digest_key: bytes
+    damaged: Mapping[str, str]
+    fence: Callable[[], None]
+    may_delete: Callable[[], bool]
+    accepted: Callable[[], Accepted]
+    changed: Callable[[], None]
+    """Called when the status says something else now."""
+    stopping: Callable[[], bool]
+    """Tells that no new stage shall begin."""
+    bus: Bus
