@@ -14,8 +14,8 @@ from services.kubesim import patches, protobuf, scaling, writing
 from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
-from services.kubesim.deleting import delete
-from services.kubesim.kinds import Resource
+from services.kubesim.deleting import delete, finalize_namespace
+from services.kubesim.kinds import Resource, deprecation
 from services.kubesim.reading import listed, matcher, shaped
 from services.kubesim.requests import Place, dry_run, flag, form_of, place_of, writer
 from services.kubesim.store import Name
@@ -75,6 +75,11 @@ async def answer(cluster: ClusterState, request: web.BaseRequest, path: str) -> 
 
 
 def _resource(cluster: ClusterState, place: Place) -> Resource:
+    if place.group in cluster.hidden_groups:
+        text = "the request has been made before all known HTTP paths have been installed, please try again"
+        raise RefusedError(503, text, headers={"Retry-After": "5"})
+    if place.group in cluster.stale_groups:
+        raise RefusedError(503, "service unavailable", plain=True)
     resource = cluster.catalogue.find(place.group, place.version, place.plural)
     if resource is None or (place.namespace and not resource.namespaced):
         known = cluster.catalogue.groups.get(place.group)
@@ -169,7 +174,10 @@ def _mapping(call: Call) -> Object:
 def _change(call: Call) -> web.Response:
     cluster, write = call.cluster, _write(call)
     form = form_of(call.request.headers.get("Accept", ""))
-    if call.method == "POST" and not call.place.name:
+    if call.place.subresource == "finalize":
+        finalizers = (_mapping(call).get("spec") or {}).get("finalizers") or []
+        value, status = finalize_namespace(cluster, writing.read(cluster, write), finalizers), 200
+    elif call.method == "POST" and not call.place.name:
         value, status = writing.create(cluster, write, _mapping(call)), 201
     elif call.method == "PUT" and call.place.name:
         value, status = writing.replace(cluster, write, _mapping(call)), 200
@@ -177,7 +185,11 @@ def _change(call: Call) -> web.Response:
         value, status = _patch(call, write)
     else:
         raise RefusedError(405, "the server does not allow this method on the requested resource")
-    return _json(shaped(cluster, call.resource, value, form), status)
+    answer_to = _json(shaped(cluster, call.resource, value, form), status)
+    warning = deprecation(call.resource)
+    if warning:
+        answer_to.headers["Warning"] = f'299 - "{warning}"'
+    return answer_to
 
 
 def _patch(call: Call, write: Write) -> tuple[Object, int]:

@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+
+import orjson
 
 from services.kubesim.discovery import Catalogue
 from services.kubesim.kinds import BUILTIN, BUILTIN_LEGACY, Resource
@@ -18,6 +20,7 @@ from services.kubesim.store import Name, Store
 UIDS = uuid.UUID("0b6d8a52-2f0c-4f6e-9d1c-6d3a5a4f9c11")
 CRDS = "apiextensions.k8s.io/customresourcedefinitions"
 NAMESPACES = "/namespaces"
+OPEN_SCHEMA: Mapping[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 BIRTH_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -25,6 +28,31 @@ BIRTH_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 def builtin_catalogue(*, legacy: bool) -> Catalogue:
     """Return the catalogue of the built-in kinds, the same one for all clusters of a process."""
     return Catalogue(BUILTIN_LEGACY if legacy else BUILTIN)
+
+
+@lru_cache(maxsize=64)
+def extended_catalogue(extra: tuple[Resource, ...], *, legacy: bool) -> Catalogue:
+    """Return the catalogue with custom kinds; clusters with the same definitions share it."""
+    return Catalogue((*builtin_catalogue(legacy=legacy).resources, *extra))
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a CRD makes a cluster serve; equal CRDs of many clusters share one."""
+
+    storage: str
+    resources: tuple[Resource, ...]
+    schemas: Mapping[tuple[str, str], Mapping[str, Any]]
+    shapes: Mapping[tuple[str, str], Shape]
+
+
+@lru_cache(maxsize=256)
+def definition_of(spec_json: bytes) -> Definition:
+    """Return what the `spec` of a CRD (v1) declares; a version without a schema takes any field."""
+    spec = orjson.loads(spec_json)
+    schemas = _schemas(spec)
+    shapes = {key: _custom_shape(schema) for key, schema in schemas.items()}
+    return Definition(f"{spec['group']}/{spec['names']['plural']}", _resources(spec), schemas, shapes)
 
 
 def clock() -> datetime:
@@ -40,11 +68,15 @@ class ClusterState:
     legacy: bool = False
     clock: Callable[[], datetime] = clock
     store: Store = field(default_factory=Store)
-    custom: dict[str, tuple[Resource, ...]] = field(default_factory=dict)
+    definitions: dict[str, Definition] = field(default_factory=dict)
     shapes: dict[tuple[str, str], Shape] = field(default_factory=dict)
+    schemas: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """The types of custom resources, by storage and version: for merging, and as their definitions state them."""
     catalogue: Catalogue = field(init=False)
     hidden_groups: frozenset[str] = frozenset()
-    """Groups that discovery does not show at present, as on a starting server."""
+    """Groups that are not there yet, as on a starting server."""
+    stale_groups: frozenset[str] = frozenset()
+    """Groups of an aggregated API whose server is down."""
     failing: set[str] = field(default_factory=set)
     """Names of workloads that never become healthy."""
     service_addresses: int = 10
@@ -80,36 +112,42 @@ class ClusterState:
 
     def serve_custom(self, crd: Mapping[str, Any]) -> None:
         """Serve the versions of an established CRD from now on."""
-        resources, shapes = described(crd)
+        definition = definition_of(orjson.dumps(crd["spec"], option=orjson.OPT_SORT_KEYS))
         name = crd["metadata"]["name"]
-        storage = resources[0].storage if resources else ""
-        if self.custom.get(name) == resources and all(self.shapes.get(key) == shape for key, shape in shapes.items()):
+        if self.definitions.get(name) is definition:
             return
-        self.custom[name] = resources
-        self.shapes.update(shapes)
+        self.definitions[name] = definition
+        self.schemas.update(definition.schemas)
+        self.shapes.update(definition.shapes)
         self._describe()
-        if storage:
-            self.store.end_watches(storage)
+        self.store.end_watches(definition.storage)
 
     def drop_custom(self, name: str) -> None:
         """Serve the kinds of a removed CRD no more."""
-        if self.custom.pop(name, None) is not None:
+        if self.definitions.pop(name, None) is not None:
             self._describe()
 
     def _describe(self) -> None:
         base = builtin_catalogue(legacy=self.legacy)
-        extra = [one for resources in self.custom.values() for one in resources]
-        self.catalogue = Catalogue((*base.resources, *extra)) if extra else base
+        extra = tuple(one for _, definition in sorted(self.definitions.items()) for one in definition.resources)
+        self.catalogue = extended_catalogue(extra, legacy=self.legacy) if extra else base
 
 
-def described(crd: Mapping[str, Any]) -> tuple[tuple[Resource, ...], dict[tuple[str, str], Shape]]:
-    """Return the resources and shapes that a CRD (v1) declares."""
-    spec = crd["spec"]
+def _schemas(spec: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    storage = f"{spec['group']}/{spec['names']['plural']}"
+    return {
+        (storage, one["name"]): (one.get("schema") or {}).get("openAPIV3Schema") or OPEN_SCHEMA
+        for one in spec.get("versions") or ()
+        if one.get("served", True)
+    }
+
+
+def _resources(spec: Mapping[str, Any]) -> tuple[Resource, ...]:
     names = spec["names"]
     versions = [one for one in spec.get("versions") or () if one.get("served", True)]
     stored = next((one["name"] for one in spec.get("versions") or () if one.get("storage")), "")
     storage = f"{spec['group']}/{names['plural']}"
-    resources = tuple(
+    return tuple(
         Resource(
             group=spec["group"],
             version=one["name"],
@@ -129,12 +167,9 @@ def described(crd: Mapping[str, Any]) -> tuple[tuple[Resource, ...], dict[tuple[
         )
         for one in versions
     )
-    shapes = {(storage, one["name"]): _custom_shape(one) for one in versions}
-    return resources, shapes
 
 
-def _custom_shape(version: Mapping[str, Any]) -> Shape:
-    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+def _custom_shape(schema: Mapping[str, Any]) -> Shape:
     inner = from_openapi(schema if "type" in schema else {**schema, "type": "object"})
     text = Shape("leaf", "string")
     fields = {**inner.fields, "apiVersion": text, "kind": text, "metadata": META}

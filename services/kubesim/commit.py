@@ -10,6 +10,7 @@ from services.kubesim import admission, validation
 from services.kubesim.answers import Cause, Subject, conflict, invalid, modified
 from services.kubesim.cluster import CRDS, NAMESPACES, ClusterState
 from services.kubesim.controllers import status_of
+from services.kubesim.custom import schema_causes
 from services.kubesim.deleting import remove
 from services.kubesim.fields import difference
 from services.kubesim.kinds import Resource
@@ -68,6 +69,8 @@ def commit(
     if live is not None:
         _refuse_new_finalizers(write, live, new)
     causes = validation.causes(write.resource, live, new)
+    if write.resource.custom:
+        causes += schema_causes(cluster.schemas[write.resource.storage, write.resource.version], new)
     if causes:
         raise invalid(write.kind_subject, causes)
     managers = _managers(cluster, write, (live, new), tracked, applied_managers)

@@ -189,6 +189,17 @@ def _finish_namespace(cluster: ClusterState, namespace: str) -> None:
         cluster.store.put(NAMESPACES, value)
 
 
+def finalize_namespace(cluster: ClusterState, value: Object, finalizers: list[str]) -> Object:
+    """Set the finalizers in a namespace's spec (its `finalize` subresource) and return it."""
+    value["spec"] = {"finalizers": finalizers} if finalizers else {}
+    resource = cluster.catalogue.by_storage(NAMESPACES)
+    metadata = value["metadata"]
+    if resource and metadata.get("deletionTimestamp") and not finalizers and not metadata.get("finalizers"):
+        remove(cluster, resource, Name("", metadata["name"]))
+        return value
+    return cluster.store.put(NAMESPACES, value)
+
+
 def _storage_of(crd: Mapping[str, Any]) -> str:
     return f"{crd['spec']['group']}/{crd['spec']['names']['plural']}"
 

@@ -24,8 +24,9 @@ def _rank(version: str) -> tuple[int, str]:
 class Catalogue:
     """The resources that a cluster serves, looked up and described; immutable, shared by clusters with equal ones."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[Resource], stale: frozenset[str] = frozenset()) -> None:
         self.resources = tuple(resources)
+        self.stale = stale
         self.groups: dict[str, dict[str, dict[str, Resource]]] = {}
         for one in self.resources:
             self.groups.setdefault(one.group, {}).setdefault(one.version, {})[one.plural] = one
@@ -49,9 +50,9 @@ class Catalogue:
         """Return the versions of a group, preferred first."""
         return sorted(self.groups[group], key=_rank)
 
-    def without(self, groups: frozenset[str]) -> Catalogue:
-        """Return the catalogue as a server describes it that does not know some groups yet."""
-        return Catalogue(one for one in self.resources if one.group not in groups)
+    def without(self, groups: frozenset[str], stale: frozenset[str]) -> Catalogue:
+        """Return the catalogue of a server that lacks some groups yet, and cannot ask the servers of `stale` ones."""
+        return Catalogue((one for one in self.resources if one.group not in groups), stale)
 
     @cached_property
     def group_list(self) -> bytes:
@@ -98,14 +99,13 @@ class Catalogue:
         return '"' + hashlib.sha256(b"".join(self.aggregated)).hexdigest().upper() + '"'
 
     def _discovery_group(self, group: str) -> dict[str, Any]:
-        versions = [
-            {
-                "version": version,
-                "resources": [_discovery_entry(one) for one in self.groups[group][version].values()],
-                "freshness": "Current",
-            }
-            for version in self.versions(group)
-        ]
+        versions: list[dict[str, Any]] = []
+        for version in self.versions(group):
+            if group in self.stale:
+                versions.append({"version": version, "freshness": "Stale"})
+                continue
+            entries = [_discovery_entry(one) for one in self.groups[group][version].values()]
+            versions.append({"version": version, "resources": entries, "freshness": "Current"})
         return {"metadata": {"name": group, "creationTimestamp": None}, "versions": versions}
 
     @cached_property

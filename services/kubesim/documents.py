@@ -27,10 +27,14 @@ SWAGGER = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.37.0
 
 def document(cluster: ClusterState, request: web.BaseRequest, path: str) -> web.Response | None:
     """Return the document at `path`, None when it is no document's path."""
-    catalogue = cluster.catalogue.without(cluster.hidden_groups) if cluster.hidden_groups else cluster.catalogue
+    catalogue = cluster.catalogue
+    if cluster.hidden_groups or cluster.stale_groups:
+        catalogue = catalogue.without(cluster.hidden_groups, cluster.stale_groups)
     match path:
+        case "/readyz" if cluster.hidden_groups:
+            found: web.Response | None = web.Response(text="readyz check failed", status=500)
         case "/healthz" | "/livez" | "/readyz":
-            found: web.Response | None = web.Response(text="ok")
+            found = web.Response(text="ok")
         case "/version":
             found = _sent(LEGACY_VERSION if cluster.legacy else VERSION)
         case "/api" | "/apis":

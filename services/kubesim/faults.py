@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from services.kubesim.answers import REASONS, RefusedError
+from services.kubesim.answers import REASONS, RefusedError, Subject
+from services.kubesim.requests import place_of
+
+USER = "system:serviceaccount:towline:towline-agent"
+VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,32 @@ class FakedAnswer(Exception):  # noqa: N818 -- an answer, no error
         self.fault = fault
 
 
+def forbidden(request: Request) -> dict[str, Any]:
+    """Return the body of the 403 that missing permissions give for a request."""
+    place = place_of(request.path)
+    if place is None:
+        return RefusedError(
+            403, f'forbidden: User "{USER}" cannot {request.method.lower()} path "{request.path}"'
+        ).body()
+    verb = VERBS.get(request.method, "get")
+    if request.method in {"GET", "DELETE"} and not place.name:
+        listing = "watch" if request.query.get("watch") else "list"
+        verb = listing if request.method == "GET" else "deletecollection"
+    resource = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
+    scope = f'in the namespace "{place.namespace}"' if place.namespace else "at the cluster scope"
+    subject = Subject(place.group, place.plural, place.name)
+    who = request.impersonates or USER
+    text = f'User "{who}" cannot {verb} resource "{resource}" in API group "{place.group}" {scope}'
+    shown = str(subject) if place.name else str(subject).removesuffix(' ""')
+    return RefusedError(403, f"{shown} is forbidden: {text}", details=subject.details()).body()
+
+
 class Faults:
     """The faults of one cluster; a test arms them, requests use them up in the order they were armed."""
 
     def __init__(self) -> None:
         self._armed: list[Fault] = []
+        self._forbidden: list[Match] = []
         self._running = asyncio.Event()
         self._running.set()
         self._released = asyncio.Event()
@@ -73,6 +98,11 @@ class Faults:
     ) -> None:
         """Answer the next `count` matching requests with `status`; a body of text goes out as text/plain."""
         self._armed.append(Fault("answer", count, match, status, body, dict(headers or {})))
+
+    def forbid(self, match: Match) -> Callable[[], None]:
+        """Answer every matching request with the 403 of missing permissions; the returned function ends it."""
+        self._forbidden.append(match)
+        return lambda: self._forbidden.remove(match)
 
     def hang_next(self, count: int = 1, *, match: Match = anything) -> None:
         """Never answer the next `count` matching requests, until `release` or the client gives up."""
@@ -104,6 +134,8 @@ class Faults:
             FakedAnswer: another answer is to be sent.
         """
         await self._running.wait()
+        if any(match(request) for match in self._forbidden):
+            raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(request)))
         fault = next((one for one in self._armed if one.match(request)), None)
         if fault is None:
             return

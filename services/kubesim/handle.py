@@ -8,7 +8,7 @@ from typing import Any
 from services.kubesim import conversion, patches, writing
 from services.kubesim.answers import not_served
 from services.kubesim.cluster import ClusterState
-from services.kubesim.commit import Object, Write
+from services.kubesim.commit import CONTROLLERS, Object, Write
 from services.kubesim.deleting import delete, let_go
 from services.kubesim.kinds import Resource
 from services.kubesim.store import Name
@@ -55,6 +55,13 @@ class Objects:
         """Write the status of the object that `manifest` names, as its controller would."""
         write = self._write(manifest, "controller", subresource="status")
         return writing.patch(self._cluster, write, lambda value: {**value, "status": dict(status)})
+
+    def scale(self, manifest: Mapping[str, Any], replicas: int, *, manager: str = CONTROLLERS) -> Object:
+        """Set the replicas of a workload through its `scale` subresource, as an autoscaler does."""
+        write = self._write(manifest, manager, subresource="scale")
+        return writing.patch(
+            self._cluster, write, lambda value: patches.merged(value, {"spec": {"replicas": replicas}})
+        )
 
     def delete(self, api_version: str, kind: str, namespace: str, name: str, policy: str = "Background") -> None:
         """Delete an object; one that does not exist is no error."""

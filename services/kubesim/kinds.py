@@ -140,6 +140,23 @@ storage.k8s.io|v1beta1|StorageClass|storage.k8s.io
 SHARED_STORAGE = {("events.k8s.io", "events"): ("/events", "v1")}
 
 
+# What a real server of today says of versions that it still serves.
+DEPRECATED = {("", "v1", "Endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+
+
+def deprecation(resource: Resource) -> str:
+    """Return the warning that writes of a resource come with, empty for most."""
+    known = DEPRECATED.get((resource.group, resource.version, resource.kind), "")
+    if (
+        known
+        or resource.custom
+        or "beta" not in resource.version
+        or resource.api_version == resource.stored_api_version
+    ):
+        return known
+    return f"{resource.api_version} {resource.kind} is deprecated; use {resource.stored_api_version} {resource.kind}"
+
+
 def _present() -> tuple[Resource, ...]:
     made = []
     for line in TABLE.strip().splitlines():

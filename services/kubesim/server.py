@@ -90,8 +90,12 @@ class SimulatedCluster:
         (self.state.failing.add if failing else self.state.failing.discard)(name)
 
     def hide_groups(self, *groups: str) -> None:
-        """Leave API groups out of discovery, as a starting server does; without groups show all again."""
+        """Know some API groups not yet, as a starting server does; without groups show all again."""
         self.state.hidden_groups = frozenset(groups)
+
+    def stale_groups(self, *groups: str) -> None:
+        """Let the servers of aggregated API groups be down; without groups they are up again."""
+        self.state.stale_groups = frozenset(groups)
 
 
 class SimulatedClusters:

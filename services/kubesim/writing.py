@@ -119,21 +119,18 @@ def incoming(cluster: ClusterState, write: Write, body: Object, *, is_apply: boo
 
 
 def _check_types(cluster: ClusterState, write: Write, value: Object, *, is_apply: bool) -> None:
-    shape = cluster.shape(write.resource)
-    errors = typed_errors(shape, value)
-    if not is_apply:
-        unknown = [text for text in errors if text.endswith("field not declared in schema")]
-        wrong = [text for text in errors if ": expected " in text]
-        if wrong:
-            text = f'{write.resource.kind} in version "{write.resource.version}" cannot be handled as a {write.resource.kind}: {wrong[0]}'
-            raise bad_request(text)
-        if unknown and write.strict:
-            named = ", ".join(f'unknown field "{text.split(":")[0][1:]}"' for text in unknown)
-            raise bad_request(
-                f'{write.resource.kind} in version "{write.resource.version}" cannot be handled as a {write.resource.kind}: strict decoding error: {named}'
-            )
-        return
-    if errors:
-        place = f"{write.name.namespace}/{write.name.name}; {write.resource.api_version}, Kind={write.resource.kind}"
+    """Refuse what the typed conversion of the server refuses; custom resources have their schema for the rest."""
+    resource = write.resource
+    errors = typed_errors(cluster.shape(resource), value)
+    if errors and is_apply:
+        place = f"{write.name.namespace}/{write.name.name}; {resource.api_version}, Kind={resource.kind}"
         text = errors[0] if len(errors) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in errors)
         raise schema_error(f"failed to create typed patch object ({place}): {text}")
+    cannot = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+    wrong = [text for text in errors if ": expected " in text and not resource.custom]
+    if wrong:
+        raise bad_request(f"{cannot}: {wrong[0]}")
+    unknown = [text.partition(":")[0][1:] for text in errors if text.endswith("field not declared in schema")]
+    if unknown and write.strict:
+        named = ", ".join(f'unknown field "{field}"' for field in unknown)
+        raise bad_request(f"{cannot}: strict decoding error: {named}")
