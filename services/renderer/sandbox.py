@@ -124,7 +124,8 @@ def _restrict_files(folder: Path, readable: Iterable[Path]) -> None:
     rules = Ruleset()
     rules.allow(folder)
     for path in {*_own_paths(), *readable}:
-        if path.exists():
+        # What may not be opened anyway needs no permission.
+        if os.access(path, os.R_OK):
             rules.allow(path, rules=read_one | FSAccess.READ_DIR if path.is_dir() else read_one)
     for device in DEVICES:
         rules.allow(device, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)
