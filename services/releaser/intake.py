@@ -87,7 +87,7 @@ async def _remember(tx: Transaction, found: Mapping[str, BundleRef], lists: Keys
     """Keep what is known of bundles; even a render that comes too late names blobs that somebody must forget."""
     now = time_text(tx.now)
     references = {name: reference.model_dump(mode="json") for name, reference in found.items()}
-    fresh = [{"bundle": n, "reference": references[n], "keys": k, "named_at": now} for n, k in lists.items()]
+    fresh = [{"bundle": n, "reference": references[n], "key_list": k, "named_at": now} for n, k in lists.items()]
     old = [
         {"bundle": name, "reference": reference, "named_at": now}
         for name, reference in references.items()

@@ -111,7 +111,7 @@ async def _material(tx: Transaction, wishes: Iterable[Wish]) -> Material:
     for some in portions(sorted(named)):
         for row in await tx.rows(select(bundles).where(bundles.c.bundle.in_(some))):
             material.references[row.bundle] = BundleRef.model_validate(row.reference)
-            material.keys[row.bundle] = None if row.keys is None else keys_of(row.keys)
+            material.keys[row.bundle] = None if row.key_list is None else keys_of(row.key_list)
     return material
 
 

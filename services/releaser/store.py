@@ -58,6 +58,12 @@ class Transaction:
     """The registry of clusters changed."""
     revoked: bool = False
     """A key was cut off."""
+    rebuild: bool = False
+    """Everything on the bus shall be said again."""
+    adopted: bool = False
+    """A new epoch began."""
+    instructions: list[tuple[str, bytes]] = field(default_factory=list)
+    """Signed instructions to agents: cluster and envelope; sent once, after the commit."""
     said: list[dict[str, Any]] = field(default_factory=list)
 
     def say(self, kind: str, **fields: Any) -> Fact:
@@ -152,7 +158,7 @@ class Store:
         async with self.reading() as view:
             return await view.rows(select(outbox).order_by(outbox.c.position).limit(limit))
 
-    async def said(self, positions: Sequence[int]) -> None:
+    async def forget_said(self, positions: Sequence[int]) -> None:
         """Note that these were told."""
         async with self.deciding() as transaction:
             await transaction.do(delete(outbox).where(outbox.c.position.in_(positions)))

@@ -93,7 +93,7 @@ bundles = Table(
     _text("bundle", key=True),
     _json("reference"),
     # zstd of the keys, one a line; null where they are not known
-    Column("keys", LargeBinary),
+    Column("key_list", LargeBinary),
     _text("named_at"),
 )
 
@@ -200,3 +200,6 @@ outbox = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """Facts and commands that were decided and are not on the bus yet."""
+
+garbage = Table("garbage", metadata, _text("audience", key=True), _text("blob", key=True))
+"""Content that nothing names any more, to be purged from the bus."""

@@ -1,0 +1,299 @@
+"""Say on the bus what the database decided: rosters and desired documents, clusters, facts.
+
+The database is the truth. A document goes out by compare-and-set, never before the blobs that it names are there, and
+never when the bus knows a higher one than we do: then this database was restored, and people must say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select, update
+
+from services.releaser import registering
+from services.releaser.keys import HubKeys
+from services.releaser.restored import Restored
+from services.releaser.sign import read_desired
+from services.releaser.store import Store, Transaction, portions
+from services.releaser.tables import clusters, desired
+from shared import subjects
+from shared.bus.blobs import blob_place, has_blob
+from shared.bus.connection import Bus
+from shared.bus.errors import WrongSequenceError
+from shared.bus.storing import store_blob
+from shared.core.canonical import decode
+from shared.core.seal import decompressed
+from shared.core.times import time_text
+from shared.errors import PermanentError, TransientError
+from shared.messages.blobs import BlobRef
+from shared.messages.releases import ClusterIndex, Membership
+from shared.runtime.lifecycle import Lifecycle
+from shared.runtime.logs import get_logger
+
+AT_ONCE = 32
+RETRY_S = 2.0
+RENDER_AGAIN_S = 30.0
+ROSTER_LIMIT_BYTES = 64 << 20
+FACTS_AT_ONCE = 64
+
+log = get_logger("services.releaser")
+
+
+class OlderDatabaseError(PermanentError):
+    """The bus holds a desired document that is newer than this database."""
+
+    code = "releaser.older-database"
+
+
+class BlobsMissingError(TransientError):
+    """Content that a document names is not on the bus."""
+
+    code = "releaser.blobs-missing"
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Keeps the bus equal to the database."""
+
+    bus: Bus
+    store: Store
+    keys: HubKeys
+    restored: Restored
+    clock: Callable[[], float]
+    """Seconds, never going back."""
+    _due: set[str] = field(default_factory=set)
+    _registry: bool = True
+    _facts: bool = True
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _sequences: dict[str, int] = field(default_factory=dict)
+    """Cluster → sequence of its last document on the bus."""
+    _stored: set[str] = field(default_factory=set)
+    """Digests of shared blobs that are on the bus."""
+    _rendered_at: dict[str, float] = field(default_factory=dict)
+
+    def decided(self, transaction: Transaction) -> None:
+        """Take note of what a committed transaction changed."""
+        self._due |= transaction.touched
+        self._registry = self._registry or transaction.registry
+        self._facts = self._facts or bool(transaction.said)
+        if transaction.touched or transaction.registry or transaction.said:
+            self._wake.set()
+
+    def look_again(self) -> None:
+        """Try what is still due now: content may have come."""
+        self._wake.set()
+
+    def forget(self, digests: Iterable[str]) -> None:
+        """Take note of content that is no longer on the bus."""
+        self._stored.difference_update(digests)
+
+    async def compare(self, *, emptied: bool) -> None:
+        """Have every document compared with the bus, and every cluster told again where the bus was made anew."""
+        if emptied:
+            async with self.store.deciding() as transaction:
+                await transaction.do(update(clusters).values(told=False))
+        self._sequences.clear()
+        self._stored.clear()
+        async with self.store.reading() as view:
+            self._due |= {row.cluster for row in await view.rows(select(desired.c.cluster))}
+        self._registry = True
+        self._wake.set()
+
+    async def run(self, life: Lifecycle) -> None:
+        """Publish until the program stops."""
+        while not life.stopping.is_set():
+            try:
+                async with asyncio.timeout(None if not self._behind else RETRY_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                log.debug("publishing_retried", clusters=len(self._due))
+            self._wake.clear()
+            try:
+                await self.publish()
+            except TransientError as error:
+                log.warning("publishing_postponed", error=str(error))
+            life.set_ready("publishing", not self.restored.pair, self.restored.why)
+
+    def stop(self) -> None:
+        """Wake the loop, to end."""
+        self._wake.set()
+
+    @property
+    def _behind(self) -> bool:
+        return bool(self._due) or self._registry or self._facts
+
+    async def publish(self) -> None:
+        """Publish what is due, as far as it goes now."""
+        if self._facts:
+            await self._tell_facts()
+        if self._registry:
+            await self._tell_clusters()
+        if not self.restored.pair:
+            await self._publish_desired()
+        if self._facts:
+            await self._tell_facts()
+
+    async def _tell_facts(self) -> None:
+        self._facts = False
+        while unsaid := await self.store.unsaid(FACTS_AT_ONCE):
+            for row in unsaid:
+                await self._tell_fact(row)
+            await self.store.forget_said([row.position for row in unsaid])
+
+    async def _tell_fact(self, row: Any) -> None:
+        try:
+            await self.bus.publish(row.subject, row.body, message_id=row.id)
+        except TransientError:
+            self._facts = True
+            raise
+        except PermanentError as error:
+            log.warning("fact_dropped", subject=row.subject, bytes=len(row.body), reason=error.message)
+
+    async def _tell_clusters(self) -> None:
+        self._registry = False
+        async with self.store.reading() as view:
+            untold, version, index = await registering.untold(view)
+        if not untold:
+            return
+        try:
+            body = ClusterIndex(version=version, clusters=tuple(index)).to_bytes()
+            await self.bus.publish(subjects.cluster(subjects.HUB), body)
+            await each_of([(self._tell_cluster, each) for each in untold])
+        except TransientError:
+            self._registry = True
+            raise
+        async with self.store.deciding() as transaction:
+            for each in untold:
+                same = (clusters.c.cluster == each.cluster, clusters.c.updated_at == time_text(each.updated_at))
+                await transaction.do(update(clusters).where(*same).values(told=True))
+
+    async def _tell_cluster(self, cluster: Any) -> None:
+        await self.bus.publish(subjects.cluster(cluster.cluster), cluster.to_bytes())
+
+    async def _publish_desired(self) -> None:
+        due, self._due = self._due, set()
+        try:
+            async with self.store.reading() as view:
+                rows = await _desired_rows(view, due)
+            await each_of([(self._publish_one, row) for row in rows])
+        except TransientError:
+            self._due |= due
+            raise
+
+    async def _publish_one(self, row: Any) -> None:
+        try:
+            await self._publish_row(row)
+        except BlobsMissingError as error:
+            log.info("release_postponed", cluster=row.cluster, reason=error.message)
+            self._due.add(row.cluster)
+        except PermanentError as error:
+            self._due.add(row.cluster)
+            log.warning("release_unpublished", cluster=row.cluster, code=error.code, reason=error.message)
+
+    async def _publish_row(self, row: Any) -> None:
+        last = self._sequences.get(row.cluster)
+        there = False
+        if last is None:
+            last, there = await self._read(row)
+        await self._need_blobs(row)
+        if there:
+            return
+        subject = subjects.desired(row.cluster)
+        try:
+            last = await self.bus.publish(subject, row.envelope, expected_last=last)
+        except WrongSequenceError:
+            last, there = await self._read(row)
+            if not there:
+                last = await self.bus.publish(subject, row.envelope, expected_last=last)
+        self._sequences[row.cluster] = last
+
+    async def _read(self, row: Any) -> tuple[int, bool]:
+        """Read the document on the bus; return its sequence, and whether it is ours already."""
+        stored = await self.bus.last(subjects.DESIRED, subjects.desired(row.cluster))
+        if stored is None:
+            return 0, False
+        if stored.data == row.envelope:
+            self._sequences[row.cluster] = stored.sequence
+            return stored.sequence, True
+        try:
+            document = read_desired(stored.data, self.keys)
+        except PermanentError:
+            return stored.sequence, False  # not ours: whoever wrote it, agents do not believe it
+        pair = (document.epoch, document.generation)
+        if pair >= (row.epoch, row.generation) and not await self._outrun(row):
+            await self.restored.notice(self.store, row.cluster, pair)
+            raise OlderDatabaseError(f"the bus holds {pair} of {row.cluster}, the database {row.generation}")
+        return stored.sequence, False
+
+    async def _outrun(self, row: Any) -> bool:
+        """Tell whether the database moved on since the row was read; the newer row is due already."""
+        async with self.store.reading() as view:
+            now = await view.first(
+                select(desired.c.epoch, desired.c.generation).where(desired.c.cluster == row.cluster)
+            )
+        if now is None or (now.epoch, now.generation) <= (row.epoch, row.generation):
+            return False
+        raise BlobsMissingError(f"{row.cluster} was signed anew meanwhile")
+
+    async def _need_blobs(self, row: Any) -> None:
+        """Store the roster, and make sure that the bundles it names are there; else have them rendered."""
+        await store_blob(self.bus, blob_place(row.cluster), row.roster_bytes)
+        missing = []
+        for source, reference in blobs_of(row.roster_bytes):
+            if reference.digest in self._stored:
+                continue
+            if await has_blob(self.bus, blob_place(subjects.SHARED), reference):
+                self._stored.add(reference.digest)
+            else:
+                missing.append((source, reference.digest))
+        if missing:
+            await self._render_again({source for source, _ in missing})
+            raise BlobsMissingError(f"{len(missing)} bundles are not on the bus; their sources are rendered again")
+
+    async def _render_again(self, sources: Collection[str]) -> None:
+        now = self.clock()
+        late = {name for name in sources if now - self._rendered_at.get(name, -RENDER_AGAIN_S) >= RENDER_AGAIN_S}
+        self._rendered_at.update(dict.fromkeys(late, now))
+        if late:
+            async with self.store.deciding() as transaction:
+                for name in sorted(late):
+                    transaction.ask_poller("render", {"source": name} if name else {}, "blobs")
+
+
+async def _desired_rows(view: Transaction, names: Iterable[str]) -> list[Any]:
+    found: list[Any] = []
+    for some in portions(sorted(names)):
+        joined = clusters.c.membership == Membership.JOINED
+        query = select(desired).join(clusters, clusters.c.cluster == desired.c.cluster)
+        found.extend(await view.rows(query.where(joined, desired.c.cluster.in_(some))))
+    return found
+
+
+def blobs_of(roster: bytes) -> list[tuple[str, BlobRef]]:
+    """Return the shared blobs that a roster names, each with the source of its content."""
+    content = decode(b"".join(decompressed(roster, ROSTER_LIMIT_BYTES)))
+    found = []
+    for release in content["releases"].values():
+        if release["bundle"]:
+            provenance = release.get("provenance") or [{}]
+            found.append((str(provenance[0].get("source", "")), BlobRef.model_validate(release["bundle"]["blob"])))
+    return found
+
+
+async def each_of(jobs: Iterable[tuple[Callable[[Any], Any], Any]]) -> None:
+    """Run jobs, some at a time; the first failure ends the others and is raised as itself."""
+    rest = iter(list(jobs))
+
+    async def work() -> None:
+        for job, item in rest:
+            await job(item)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(work())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None

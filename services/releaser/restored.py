@@ -1,0 +1,81 @@
+"""Notice that this database is older than what agents have seen: it was restored, and must not sign on as before.
+
+Until a person says `hub adopt`, nothing is published; then a new epoch stands above everything that was ever signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from services.releaser.keys import HubKeys
+from services.releaser.releasing import EPOCH, Wish, epoch_of, release, sign
+from services.releaser.store import Store, Transaction
+from services.releaser.tables import desired, targets
+from shared.errors import PermanentError
+from shared.messages.releases import ReleaseState
+
+RESTORED = "restored"
+Pair = tuple[int, int]
+
+
+class NotRestoredError(PermanentError):
+    """There is nothing to adopt."""
+
+    code = "releaser.not-restored"
+
+
+@dataclass(slots=True)
+class Restored:
+    """The highest pair of counters that somebody knows and we do not; None while we know all."""
+
+    pair: Pair | None = None
+    cluster: str = ""
+
+    @property
+    def why(self) -> str:
+        """Return what people must do."""
+        if self.pair is None:
+            return ""
+        epoch, generation = self.pair
+        return f"{self.cluster} knows {epoch}.{generation}, this database is older: run `towline hub adopt`"
+
+    async def load(self, store: Store) -> None:
+        """Remember what an earlier run noticed."""
+        async with store.reading() as view:
+            kept = await view.value(RESTORED)
+        if kept:
+            self.pair, self.cluster = (int(kept["epoch"]), int(kept["generation"])), str(kept["cluster"])
+
+    async def notice(self, store: Store, cluster: str, pair: Pair) -> None:
+        """Stop publishing, and say so."""
+        if self.pair is not None and pair <= self.pair:
+            return
+        first = self.pair is None
+        self.pair, self.cluster = pair, cluster
+        async with store.deciding() as tx:
+            await tx.set_value(RESTORED, {"epoch": pair[0], "generation": pair[1], "cluster": cluster})
+            if first:
+                tx.say("database-restored", cluster=cluster, severity="error", message=self.why)
+
+    async def adopt(self, tx: Transaction, keys: HubKeys) -> int:
+        """Go on above everything that was ever signed: a new epoch, every cluster and target signed anew.
+
+        What was released between the backup and now is not known, so agents hold all deletions until approved.
+
+        Raises:
+            NotRestoredError: nobody knows more than this database.
+        """
+        if self.pair is None:
+            raise NotRestoredError("no agent knows more than this database: there is nothing to adopt")
+        epoch = max(await epoch_of(tx), self.pair[0]) + 1
+        await tx.set_value(EPOCH, epoch)
+        await tx.set_value(RESTORED, None)
+        await tx.do(update(targets).values(runs_known=False, seen_epoch=0, seen_generation=0))
+        rows = await tx.rows(select(targets).where(targets.c.state != ""))
+        again = [Wish(row, present=row.state == ReleaseState.PRESENT, again=True) for row in rows]
+        await release(tx, again, keys)
+        names = {row.cluster for row in await tx.rows(select(desired.c.cluster))}
+        await sign(tx, names - tx.touched, keys)
+        return epoch
