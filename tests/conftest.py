@@ -1,3 +1,10 @@
 """The fixtures of all tests, by the part they start."""
 
-pytest_plugins = ["tests.support.bus", "tests.support.data", "tests.support.git_server", "tests.support.rendering", "tests.support.sim"]
+pytest_plugins = [
+    "tests.support.agents",
+    "tests.support.bus",
+    "tests.support.data",
+    "tests.support.git_server",
+    "tests.support.rendering",
+    "tests.support.sim",
+]

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from services.applier.health import Verdict, health_of, needs_status
+from services.applier.health import Status, health_of
 from services.applier.kube.mapper import Resource
 from services.applier.kube.reflector import Blind, Event, Listed, Lost, Reflector, Seen
 from services.applier.kube.session import Session
@@ -21,6 +21,26 @@ from services.applier.tracking import AGENT_LABEL, present_of
 from shared.core.objects import Manifest, ObjectKey
 
 Changed = Callable[[ObjectKey], None]
+
+_RBAC = "rbac.authorization.k8s.io"
+_PLAIN = frozenset(
+    {
+        ("", "ConfigMap"),
+        ("", "Secret"),
+        ("", "ServiceAccount"),
+        ("", "LimitRange"),
+        (_RBAC, "Role"),
+        (_RBAC, "ClusterRole"),
+        (_RBAC, "RoleBinding"),
+        (_RBAC, "ClusterRoleBinding"),
+        ("networking.k8s.io", "NetworkPolicy"),
+        ("networking.k8s.io", "IngressClass"),
+        ("scheduling.k8s.io", "PriorityClass"),
+        ("storage.k8s.io", "StorageClass"),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+    }
+)
 
 log = structlog.get_logger("services.applier")
 
@@ -33,7 +53,7 @@ class Observer:
         self._selector = f"{AGENT_LABEL}={cluster}"
         self._changed = changed
         self._present: dict[ObjectKey, Present] = {}
-        self._health: dict[ObjectKey, Verdict] = {}
+        self._health: dict[ObjectKey, Status] = {}
         self._followed: dict[tuple[str, str], Resource] = {}
         self._listed: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -57,7 +77,7 @@ class Observer:
                 self._session,
                 resource,
                 self._selector,
-                metadata_only=not needs_status(resource.group, resource.kind),
+                metadata_only=not shows_health(resource.group, resource.kind),
                 emit=self._take,
             )
             self._running[name] = self._tasks.create_task(reflector.run(), name=f"watch {resource.plural}")
@@ -81,7 +101,7 @@ class Observer:
         listed = self._listed.get((key.group, key.kind))
         return listed is not None and listed.is_set()
 
-    def health(self, key: ObjectKey) -> Verdict | None:
+    def health(self, key: ObjectKey) -> Status | None:
         """Return how an object does, None when its kind shows no health or nobody looked."""
         return self._health.get(key)
 
@@ -139,12 +159,24 @@ class Observer:
         if known is not None and _older(fresh, known):
             return
         self._present[key] = fresh
-        verdict = health_of(manifest) if needs_status(key.group, key.kind) else None
+        verdict = None
+        if shows_health(key.group, key.kind):
+            # Items of a listing do not say what they are.
+            verdict = health_of({**manifest, **_type_of(self._followed[key.group, key.kind])})
         unwell = verdict is not None and self._health.get(key) != verdict
         if verdict is not None:
             self._health[key] = verdict
         if unwell or known is None or known != fresh:
             self._changed(key)
+
+
+def shows_health(group: str, kind: str) -> bool:
+    """Tell whether objects of a kind have a status that says how they do; of unknown kinds it is assumed."""
+    return (group, kind) not in _PLAIN
+
+
+def _type_of(resource: Resource) -> dict[str, str]:
+    return {"apiVersion": resource.api_version, "kind": resource.kind}
 
 
 def _is_of(key: ObjectKey, resource: Resource) -> bool:

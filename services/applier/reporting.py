@@ -58,6 +58,8 @@ class Reporting:
     _status_counter: int = 0
     _told: dict[str, tuple[int, int, Health]] = field(default_factory=dict)
     """App → release and health last reported."""
+    _said: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    """App → what the last report said, without its time."""
     _refusals: set[tuple[str, str, int, int]] = field(default_factory=set)
 
     def changed(self) -> None:
@@ -67,8 +69,12 @@ class Reporting:
     async def run_ended(
         self, target: Target, release: ReleaseDocument, account: Account, trigger: str, started: datetime
     ) -> None:
-        """Report a run."""
+        """Report a run; one that ended like the last attempt at the same release is no news."""
         summary, health = account.summary, target.wellness()
+        said = (release.epoch, release.generation, summary, health, account.drift)
+        if self._said.get(target.app) == said and not account.changed:
+            return
+        self._said[target.app] = said
         self._told[target.app] = (release.epoch, release.generation, health.health)
         await self._report(
             target.app,

@@ -1,258 +1,194 @@
-"""Everything that runs while this agent holds its cluster's Lease: targets, watches, and the talk with the bus."""
+"""The agent: one process, or one of many in it, that brings one cluster to its desired state and keeps it there.
+
+It holds the cluster's Lease before it connects to the bus, remembers everything that matters in the cluster, and goes
+on healing when nothing else can be reached.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypeVar
+from uuid import uuid4
 
 import structlog
 
-from services.applier.content import Content
-from services.applier.desire import SEQUENCE, Desire
-from services.applier.documents import InstructionDocument
-from services.applier.enrol import Here
+from services.applier.agent import Agent, Means
+from services.applier.enrol import Here, enrolled, token_of
 from services.applier.holder import Holder
-from services.applier.inventory import Known, Storage
+from services.applier.identity import FilePlace, Identity, NewKey, Place, SecretPlace
+from services.applier.inventory import NAMESPACES, Storage, StorageError
 from services.applier.kube.mapper import Mapper
-from services.applier.kube.session import Session
-from services.applier.lease import Lease
-from services.applier.observe import Observer
+from services.applier.kube.session import APPLY, Request, Session
+from services.applier.lease import Lease, LostLeaseError
 from services.applier.outbox import Outbox
-from services.applier.reporting import About, Reporting
 from services.applier.settings import ApplierSettings
-from services.applier.state import Header, Inventory
-from services.applier.target import Target
-from services.applier.tools import Desires, Tools
-from services.applier.verify import RefusedError, verified_instruction
-from shared import subjects
-from shared.bus.connection import Bus, Stored
-from shared.core.objects import ObjectKey
-from shared.errors import PermanentError, TowlineError, TransientError
+from services.applier.tracking import MANAGER
+from shared.bus.connection import Bus
+from shared.bus.values import AGENT_PACE
+from shared.core.canonical import encode
+from shared.errors import PermanentError, TransientError
 from shared.runtime.lifecycle import Lifecycle
 
-GRACE_S = 7.0
-FLUSH_S = 2.0
-FINISH_LOOK_S = 0.05
-LAG_S = 0.2
-LAG_LOOKS = 10
-SEEN_INSTRUCTIONS = 256
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 
 log = structlog.get_logger("services.applier")
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What was opened for this service."""
+class OtherClusterError(PermanentError):
+    """The identity belongs to another cluster than the one that is reached."""
+
+    code = "agent.other-cluster"
+
+
+def agent_version() -> str:
+    """Return the version of this program."""
+    try:
+        return version("towline")
+    except PackageNotFoundError:
+        return "0"
+
+
+async def run_agent(settings: ApplierSettings, life: Lifecycle) -> None:
+    """Serve one cluster until `life.stopping`.
+
+    Raises:
+        PermanentError: the agent cannot start: no identity and no good token, or another cluster than before.
+    """
+    user_agent = f"towline-applier/{agent_version()}"
+    async with Session.connect(
+        settings.credentials(), agent=user_agent, strict_tls=settings.strict_tls, in_flight=settings.in_flight
+    ) as session:
+        start = Start(settings, life, session)
+        here = await start.patiently(start.here)
+        identity = await start.identity(here) if here else None
+        if here is None or identity is None:
+            return
+        if identity.uid != here.uid:
+            raise OtherClusterError(
+                f"this identity belongs to the cluster with UID {identity.uid}, the one reached has {here.uid}",
+                hint="check kubeconfig and context; a new cluster needs a new token and an empty data folder",
+            )
+        lease = Lease(session, settings.namespace, uuid4().hex, settings.pace)
+        tenure = Tenure(start, identity, here, lease)
+        try:
+            while await lease.acquire(life):
+                try:
+                    await tenure.serve()
+                except* LostLeaseError as group:
+                    log.warning("lease_lost", error=str(group.exceptions[0]))
+        finally:
+            await lease.release()
+
+
+@dataclass(slots=True)
+class Start:
+    """What happens before the agent serves: reach the cluster, know or make the identity."""
 
     settings: ApplierSettings
     life: Lifecycle
     session: Session
-    mapper: Mapper
-    storage: Storage
-    outbox: Outbox
-    bus: Bus
+
+    @property
+    def place(self) -> Place:
+        """Return where the identity is kept."""
+        if self.settings.data is not None:
+            return FilePlace(self.settings.data)
+        return SecretPlace(self.session, self.settings.namespace)
+
+    async def patiently(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `act` returns, tried until it works; None when the program shall stop."""
+        pause_s = FIRST_PAUSE_S
+        while not self.life.stopping.is_set():
+            try:
+                return await act()
+            except TransientError as error:
+                self.life.set_ready("start", False, error.message)
+                log.warning("start_postponed", code=error.code, error=str(error))
+                await self.life.pause(random.uniform(pause_s / 2, pause_s))  # noqa: S311 - spreads retries
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return None
+
+    async def here(self) -> Here:
+        """Return who the cluster is; its namespace for our things is made when it is missing."""
+        reply = await self.session.send(Request("GET", NAMESPACES.path(name="kube-system")))
+        if not reply.ok or reply.body is None:
+            raise StorageError(f"the cluster does not say who it is: {reply.failure().message}")
+        uid = str(reply.body["metadata"]["uid"])
+        told = await self.session.send(Request("GET", "/version"))
+        await self._namespace()
+        kubernetes = str((told.body or {}).get("gitVersion") or "")
+        return Here(uid, kubernetes, agent_version(), self.settings.claims)
+
+    async def _namespace(self) -> None:
+        path = NAMESPACES.path(name=self.settings.namespace)
+        if (await self.session.send(Request("GET", path))).ok:
+            return
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.settings.namespace}}
+        query = {"fieldManager": MANAGER, "force": "true"}
+        reply = await self.session.send(Request("PATCH", path, query, encode(body), content_type=APPLY))
+        if not reply.ok:
+            raise StorageError(f"namespace {self.settings.namespace} cannot be made: {reply.failure().message}")
+
+    async def identity(self, here: Here) -> Identity | None:
+        """Return the identity that is kept, or join with the token; None when the program shall stop."""
+        kept = await self.patiently(self.place.load)
+        if kept is not None:
+            return kept
+        if self.life.stopping.is_set():
+            return None
+        token, key = token_of(self.settings.join), NewKey()
+        url = self.settings.hub
+        made = await self.patiently(lambda: enrolled(token, key, here, url=url))
+        if made is not None:
+            await self.patiently(lambda: self.place.save(made))
+            log.info("agent_enrolled", cluster=made.cluster, hub=made.hub[:16])
+        return made
 
 
-class Service:
-    """One agent at work."""
+@dataclass(slots=True)
+class Tenure:
+    """The times in which this agent holds the lease, one after the other."""
 
-    def __init__(self, means: Means, holder: Holder, here: Here, lease: Lease, known: Known) -> None:
-        self._means = means
-        self._holder = holder
-        self._lease = lease
-        self._known = known
-        self._targets: dict[str, Target] = {}
-        self._running: list[asyncio.Task[None]] = []
-        self._tasks: asyncio.TaskGroup | None = None
-        self._look = asyncio.Event()
-        self._announced = 0
-        self._obeyed: dict[str, None] = {}
-        settings, identity = means.settings, holder.identity
-        about = About(identity.cluster, lease.holder, here.agent, here.kubernetes, here.uid, settings.claims)
-        content = Content(identity.cluster, settings.data)
-        self._reporting = Reporting(about, means.outbox, settings.pace, lambda: self._desire.accepted, self._targets)
-        self._observer = Observer(means.session, identity.cluster, self._noticed)
-        self._tools = Tools(
-            cluster=identity.cluster,
-            session=means.session,
-            mapper=means.mapper,
-            observer=self._observer,
-            storage=means.storage,
-            content=content,
-            reporter=self._reporting,
-            desires=Desires(),
-            pace=settings.pace,
-            digest_key=bytes.fromhex(identity.digest_key),
-            damaged=known.damaged,
-            fence=lease.fence,
-            may_delete=lambda: lease.may_delete,
-            accepted=lambda: self._desire.accepted,
-            changed=self._reporting.changed,
-            stopping=means.life.stopping.is_set,
-            bus=means.bus,
-        )
-        self._desire = Desire(
-            cluster=identity.cluster,
-            content=content,
-            reporting=self._reporting,
-            trust=lambda: self._holder.trust,
-            target=self._target,
-            headers=lambda: {app: each.inventory.header for app, each in self._targets.items()},
-            accepted=known.accepted,
-        )
+    start: Start
+    identity: Identity
+    here: Here
+    lease: Lease
 
-    async def run(self) -> None:
-        """Run every part until the program stops.
+    async def serve(self) -> None:
+        """Serve until the program stops.
 
         Raises:
             ExceptionGroup: with a LostLeaseError when the lease is lost.
         """
-        life, bus = self._means.life, self._means.bus
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self._observer.start(tasks)
-            for app in self._known.damaged:
-                self._add(Inventory(Header(app)))
-            for inventory in self._known.inventories.values():
-                self._add(inventory)
-            await self._desire.recall()
-            pace = self._means.settings.pace
-            for part in (
-                self._lease.keep(life),
-                self._keep_looking(),
-                self._count_connections(),
-                self._listen(),
-                self._obey(),
-                self._reporting.keep_status(bus),
-                self._reporting.keep_heartbeat(bus),
-                self._means.outbox.run(self._publish, bus.pause),
-                self._holder.keep_valid(life, bus, pace),
-            ):
-                self._running.append(tasks.create_task(part))
-            life.set_ready("agent", True)
-            await life.stopping.wait()
-            await self._finish()
-            for task in (*self._running, *self._observer.tasks()):
-                task.cancel()
-
-    def _target(self, app: str) -> Target:
-        return self._targets.get(app) or self._add(Inventory(Header(app)))
-
-    def _add(self, inventory: Inventory) -> Target:
-        target = Target(self._tools, inventory)
-        self._targets[target.app] = target
-        assert self._tasks is not None  # noqa: S101 - nothing is added before `run`
-        self._running.append(self._tasks.create_task(target.work(), name=f"app {target.app}"))
-        return target
-
-    def _noticed(self, key: ObjectKey) -> None:
-        """A watched object changed: its app looks whether it is as it should be."""
-        for target in self._targets.values():
-            target.noticed(key)
-        self._reporting.changed()
-
-    async def _keep_looking(self) -> None:
-        """Look at the bus when it is hinted at, and once a minute in any case."""
-        pace = self._means.settings.pace
-        while True:
-            self._look.clear()
-            pause_s = pace.look_s * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the load
-            try:
-                for _ in range(LAG_LOOKS):
-                    if await self._desire.look(self._means.bus, at_least=self._announced):
-                        break
-                    await asyncio.sleep(LAG_S)
-                self._reporting.read_at = time.monotonic()
-            except TransientError as error:
-                log.info("desired_unread", code=error.code, error=error.message)
-                pause_s = min(pause_s, pace.look_s / 10)
-            except PermanentError as error:
-                log.warning("desired_unread", code=error.code, error=error.message)
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._look.wait()
-            except TimeoutError:
-                continue
-
-    async def _count_connections(self) -> None:
-        """Look again after each new connection, and say anew how things stand."""
-        async for _ in self._means.bus.connections():
-            self._look.set()
-            self._reporting.changed()
-
-    async def _listen(self) -> None:
-        """Look when a notice says that there is something new."""
-        async with self._means.bus.subscribe(subjects.notify(self._tools.cluster)) as notices:
-            async for notice in notices:
-                sequence = notice.headers.get(SEQUENCE, "")
-                self._announced = int(sequence) if sequence.isdecimal() else 0
-                self._look.set()
-
-    async def _obey(self) -> None:
-        """Do what signed instructions ask."""
-        async with self._means.bus.subscribe(subjects.instruct(self._tools.cluster)) as instructions:
-            async for message in instructions:
-                await self._obey_one(message)
-
-    async def _obey_one(self, message: Stored) -> None:
-        try:
-            told = verified_instruction(message.data, self._holder.trust, datetime.now(UTC))
-        except RefusedError as error:
-            log.warning("instruction_refused", code=error.code, error=error.message)
+        settings, session = self.start.settings, self.start.session
+        storage, mapper = Storage(session, settings.namespace), Mapper(session)
+        known = await self.start.patiently(storage.load)
+        await self.start.patiently(mapper.refresh)
+        if known is None or self.start.life.stopping.is_set():
             return
-        if told.id in self._obeyed:
-            return
-        self._obeyed[told.id] = None
-        if len(self._obeyed) > SEEN_INSTRUCTIONS:
-            del self._obeyed[next(iter(self._obeyed))]
-        try:
-            said = await self._do(told)
-            await self._reporting.answer(told.id, ok=True, message=said)
-        except TowlineError as error:
-            await self._reporting.answer(told.id, ok=False, message=str(error))
-
-    async def _do(self, told: InstructionDocument) -> str:
-        """Carry out an instruction and return what to answer.
-
-        Raises:
-            TowlineError: it cannot be done.
-        """
-        match told.verb:
-            case "sync":
-                app = str(told.arguments.get("app") or "")
-                for target in self._targets.values():
-                    if not app or target.app == app:
-                        target.ask("sync")
-                self._look.set()
-                return f"looking at {app or 'all apps'} again"
-            case "renew":
-                await self._holder.take(told)
-                self._means.bus.renew()
-                return "renewed"
-            case _:
-                raise PermanentError(
-                    f"this agent does not know the instruction {told.verb!r}", code="instruction.unknown"
-                )
-
-    async def _publish(self, subject: str, data: bytes, message_id: str) -> object:
-        return await self._means.bus.publish(subject, data, message_id=message_id)
-
-    async def _finish(self) -> None:
-        """End the runs that are under way, and send what waits, in bounded time."""
-        bus, outbox = self._means.bus, self._means.outbox
-        await _until(lambda: not any(target.running for target in self._targets.values()), GRACE_S)
-        if not await _until(lambda: not len(outbox) or not bus.connected, FLUSH_S):
-            log.info("reports_left", reports=len(outbox))
+        self.start.life.set_ready("start", True)
+        outbox = Outbox(settings.data / "outbox" if settings.data else None)
+        await outbox.load()
+        holder = Holder(self.identity, self.start.place)
+        async with Bus.connect(
+            self.identity.bus,
+            holder.bus_credentials,
+            name=f"agent {self.identity.cluster}",
+            tls=_bus_tls(settings),
+            pace=AGENT_PACE,
+        ) as bus:
+            means = Means(settings, self.start.life, session, mapper, storage, outbox, bus)
+            await Agent(means, holder, self.here, self.lease, known).run()
+        self.identity = holder.identity
 
 
-async def _until(done: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait for something that nobody announces; tell whether it came in time."""
-    for _ in range(round(timeout_s / FINISH_LOOK_S)):
-        if done():
-            return True
-        await asyncio.sleep(FINISH_LOOK_S)
-    return done()
+def _bus_tls(settings: ApplierSettings) -> ssl.SSLContext | None:
+    """Return how to check the bus, None for the address's own rules."""
+    return ssl.create_default_context(cafile=str(settings.bus_ca)) if settings.bus_ca else None
