@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import yaml
 from aiohttp import web
 
-from services.kubesim import patches, protobuf, scaling, writing
-from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
+from services.kubesim import patches, scaling, writing
+from services.kubesim.answers import RefusedError, Subject, not_served, success, unknown_path
+from services.kubesim.bodies import body_of, decoded, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
 from services.kubesim.deleting import delete, finalize_namespace
@@ -22,7 +22,6 @@ from services.kubesim.store import Name
 from services.kubesim.watching import events, watch_of
 
 JSON = "application/json"
-BODY_LIMIT = 3 * 1024 * 1024
 PATCHES = {
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -63,15 +62,28 @@ async def answer(cluster: ClusterState, request: web.BaseRequest, path: str) -> 
     if place is None:
         raise unknown_path()
     resource = _resource(cluster, place)
-    body = await _body(request)
+    if not place.subresource and verb_of(request, place) not in resource.verbs:
+        raise RefusedError(405, "the server does not allow this method on the requested resource")
+    body = await body_of(request)
     call = Call(cluster, request, request.method, place, resource, body)
     if request.method == "GET" and not place.subresource:
         return await _read(call)
     if place.subresource == "scale":
-        return _json(scaling.scaled(call.cluster, _write(call), call.method, lambda: _decoded(call)))
+        return _json(scaling.scaled(call.cluster, _write(call), call.method, lambda: decoded(call.body)))
     if request.method == "DELETE":
         return _delete(call)
     return _change(call)
+
+
+def verb_of(request: web.BaseRequest, place: Place) -> str:
+    """Return what discovery calls a request's verb."""
+    if request.method == "GET" and not place.name:
+        return "watch" if flag(request.query, "watch") else "list"
+    if request.method == "DELETE" and not place.name:
+        return "deletecollection"
+    return {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
+        request.method, ""
+    )
 
 
 def _resource(cluster: ClusterState, place: Place) -> Resource:
@@ -92,17 +104,6 @@ def _resource(cluster: ClusterState, place: Place) -> Resource:
     if place.subresource not in supported and not (resource.plural == "namespaces" and place.subresource == "finalize"):
         raise not_served()
     return resource
-
-
-async def _body(request: web.BaseRequest) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            raise RefusedError(413, f"Request entity too large: limit is {BODY_LIMIT}")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 async def _read(call: Call) -> web.StreamResponse:
@@ -150,37 +151,16 @@ def _write(call: Call) -> Write:
     )
 
 
-def _decoded(call: Call) -> Any:
-    """Return the body: JSON, or YAML or protobuf where a client sends that."""
-    if call.body.startswith(protobuf.MAGIC):
-        return protobuf.decoded(call.body)
-    try:
-        return orjson.loads(call.body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return yaml.safe_load(call.body)
-    except yaml.YAMLError as error:
-        raise bad_request(f"error decoding the body: {error}") from error
-
-
-def _mapping(call: Call) -> Object:
-    value = _decoded(call)
-    if not isinstance(value, dict):
-        raise bad_request("the body is not an object")
-    return value
-
-
 def _change(call: Call) -> web.Response:
     cluster, write = call.cluster, _write(call)
     form = form_of(call.request.headers.get("Accept", ""))
     if call.place.subresource == "finalize":
-        finalizers = (_mapping(call).get("spec") or {}).get("finalizers") or []
+        finalizers = (mapping(call.body).get("spec") or {}).get("finalizers") or []
         value, status = finalize_namespace(cluster, writing.read(cluster, write), finalizers), 200
     elif call.method == "POST" and not call.place.name:
-        value, status = writing.create(cluster, write, _mapping(call)), 201
+        value, status = writing.create(cluster, write, mapping(call.body)), 201
     elif call.method == "PUT" and call.place.name:
-        value, status = writing.replace(cluster, write, _mapping(call)), 200
+        value, status = writing.replace(cluster, write, mapping(call.body)), 200
     elif call.method == "PATCH" and call.place.name:
         value, status = _patch(call, write)
     else:
@@ -200,7 +180,7 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
             text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
             raise RefusedError(422, text)
         existed = cluster.store.get(call.resource.storage, write.name) is not None
-        return writing.apply(cluster, write, _mapping(call)), 200 if existed else 201
+        return writing.apply(cluster, write, mapping(call.body)), 200 if existed else 201
     if media not in PATCHES or (media.startswith("application/strategic") and call.resource.custom):
         raise RefusedError(
             415,
@@ -210,7 +190,7 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
         raise RefusedError(
             422, 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch'
         )
-    change = _decoded(call)
+    change = decoded(call.body)
     shape = cluster.shape(call.resource)
 
     def changed(value: Object) -> Any:
@@ -225,7 +205,7 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
 
 def _options(call: Call) -> Object:
     """Return the DeleteOptions of the body, with those of the query over them."""
-    options: Object = _mapping(call) if call.body.strip() else {}
+    options: Object = mapping(call.body) if call.body.strip() else {}
     asked = call.query.get("propagationPolicy")
     return options | ({"propagationPolicy": asked} if asked else {})
 

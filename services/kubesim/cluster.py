@@ -80,6 +80,8 @@ class ClusterState:
     failing: set[str] = field(default_factory=set)
     """Names of workloads that never become healthy."""
     service_addresses: int = 10
+    namespace_linger_s: float = 0.0
+    """How long a deleted namespace keeps its contents; a real one takes some seconds."""
     settle: bool = True
     """Whether the controllers run: workloads become ready, claims bound, jobs complete."""
 

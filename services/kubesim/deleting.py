@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,9 @@ def _terminate(cluster: ClusterState, resource: Resource, live: Object, finalize
         if resource.storage == NAMESPACES:
             live["status"] = {"phase": "Terminating"}
         cluster.store.put(resource.storage, live)
-    if resource.storage == NAMESPACES:
+    if resource.storage == NAMESPACES and cluster.namespace_linger_s:
+        asyncio.get_running_loop().call_later(cluster.namespace_linger_s, end_namespace, cluster, name.name)
+    elif resource.storage == NAMESPACES:
         end_namespace(cluster, name.name)
     elif CLEANUP in finalizers:
         end_custom(cluster, live)

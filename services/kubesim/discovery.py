@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from services.kubesim.kinds import ALL_VERBS, Resource
+from services.kubesim.kinds import Resource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 SUB_VERBS = ("get", "patch", "update")
@@ -74,7 +74,7 @@ class Catalogue:
                 "singularName": one.singular,
                 "namespaced": one.namespaced,
                 "kind": one.kind,
-                "verbs": list(ALL_VERBS),
+                "verbs": list(one.verbs),
             }
             if one.short:
                 entry["shortNames"] = list(one.short)
@@ -167,7 +167,7 @@ def _discovery_entry(one: Resource) -> dict[str, Any]:
         "responseKind": {"group": one.group, "version": one.version, "kind": one.kind},
         "scope": "Namespaced" if one.namespaced else "Cluster",
         "singularResource": one.singular,
-        "verbs": list(ALL_VERBS),
+        "verbs": list(one.verbs),
     }
     if one.short:
         entry["shortNames"] = list(one.short)

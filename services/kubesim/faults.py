@@ -104,6 +104,10 @@ class Faults:
         self._forbidden.append(match)
         return lambda: self._forbidden.remove(match)
 
+    def forbids(self, request: Request) -> bool:
+        """Tell whether permissions are missing for a request."""
+        return any(match(request) for match in self._forbidden)
+
     def hang_next(self, count: int = 1, *, match: Match = anything) -> None:
         """Never answer the next `count` matching requests, until `release` or the client gives up."""
         self._armed.append(Fault("hang", count, match))
@@ -134,7 +138,7 @@ class Faults:
             FakedAnswer: another answer is to be sent.
         """
         await self._running.wait()
-        if any(match(request) for match in self._forbidden):
+        if self.forbids(request):
             raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(request)))
         fault = next((one for one in self._armed if one.match(request)), None)
         if fault is None:

@@ -29,6 +29,7 @@ class Resource:
     custom: bool = False
     singular: str = ""
     list_kind: str = ""
+    verbs: tuple[str, ...] = ALL_VERBS
 
     @property
     def api_version(self) -> str:
@@ -79,6 +80,7 @@ apps|v1|DaemonSet|daemonsets|nsga|ds
 apps|v1|Deployment|deployments|nscga|deploy
 apps|v1|ReplicaSet|replicasets|nscga|rs
 apps|v1|StatefulSet|statefulsets|nscga|sts
+authorization.k8s.io|v1|SelfSubjectAccessReview|selfsubjectaccessreviews||
 autoscaling|v2,v1|HorizontalPodAutoscaler|horizontalpodautoscalers|nsa|hpa
 batch|v1|CronJob|cronjobs|nsga|cj
 batch|v1|Job|jobs|nsga|
@@ -136,6 +138,12 @@ scheduling.k8s.io|v1beta1|PriorityClass|scheduling.k8s.io
 storage.k8s.io|v1beta1|StorageClass|storage.k8s.io
 """
 
+# Kinds that are asked or made, but not kept.
+FEW_VERBS = {
+    "bindings": ("create",),
+    "componentstatuses": ("get", "list"),
+    "selfsubjectaccessreviews": ("create",),
+}
 # The same stored Event under two groups.
 SHARED_STORAGE = {("events.k8s.io", "events"): ("/events", "v1")}
 
@@ -178,6 +186,7 @@ def _present() -> tuple[Resource, ...]:
                 storage=storage,
                 stored_version=stored,
                 singular=kind.lower(),
+                verbs=FEW_VERBS.get(plural, ALL_VERBS),
             )
             for version in versions.split(",")
         ]

@@ -10,7 +10,7 @@ from services.kubesim.answers import RefusedError
 
 MAGIC = b"k8s\x00"
 Value = int | bytes
-# message: field number:name:form; forms are s(tring), i(nteger), m(ap of texts), b (map of bytes), a message, `*` many.
+# message: field number:name:form; forms are s(tring), i(nteger), x (either), m(ap of texts), b (map of bytes), a message, `*` many.
 NOTATION = """
 Meta 1:name:s 2:generateName:s 3:namespace:s 11:labels:m 12:annotations:m
 Namespace 1:metadata:Meta
@@ -26,12 +26,31 @@ Container 1:name:s 2:image:s 3:command:*s 4:args:*s 6:ports:*Port
 Port 1:name:s 3:containerPort:i 4:protocol:s
 Job 1:metadata:Meta 2:spec:JobSpec
 JobSpec 6:template:Template
+CronJob 1:metadata:Meta 2:spec:CronJobSpec
+CronJobSpec 1:schedule:s 3:concurrencyPolicy:s 5:jobTemplate:JobTemplate
+JobTemplate 1:metadata:Meta 2:spec:JobSpec
+Role 1:metadata:Meta 2:rules:*Rule
+ClusterRole 1:metadata:Meta 2:rules:*Rule
+Rule 1:verbs:*s 2:apiGroups:*s 3:resources:*s 4:resourceNames:*s 5:nonResourceURLs:*s
+RoleBinding 1:metadata:Meta 2:subjects:*Subject 3:roleRef:RoleRef
+ClusterRoleBinding 1:metadata:Meta 2:subjects:*Subject 3:roleRef:RoleRef
+Subject 1:kind:s 2:apiGroup:s 3:name:s 4:namespace:s
+RoleRef 1:apiGroup:s 2:kind:s 3:name:s
+Service 1:metadata:Meta 2:spec:ServiceSpec
+ServiceSpec 1:ports:*ServicePort 2:selector:m 3:clusterIP:s 4:type:s 10:externalName:s
+ServicePort 1:name:s 2:protocol:s 3:port:i 4:targetPort:x 5:nodePort:i
+SelfSubjectAccessReview 1:metadata:Meta 2:spec:ReviewSpec
+ReviewSpec 1:resourceAttributes:ResourceAttributes 2:nonResourceAttributes:PathAttributes
+ResourceAttributes 1:namespace:s 2:verb:s 3:group:s 4:version:s 5:resource:s 6:subresource:s 7:name:s
+PathAttributes 1:path:s 2:verb:s
+PriorityClass 1:metadata:Meta 2:value:i 4:description:s
 """
 MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
     line.split()[0]: {int(part.split(":")[0]): (part.split(":")[1], part.split(":")[2]) for part in line.split()[1:]}
     for line in NOTATION.strip().splitlines()
 }
-KINDS = frozenset({"Namespace", "ServiceAccount", "ConfigMap", "Secret", "Deployment", "Job"})
+# An object's message begins with its metadata.
+KINDS = frozenset(name for name, fields in MESSAGES.items() if fields.get(1) == ("metadata", "Meta"))
 
 
 def decoded(body: bytes) -> dict[str, Any]:
@@ -67,6 +86,10 @@ def _message(body: bytes, message: str) -> dict[str, Any]:
 def _value(value: Value, form: str) -> Any:
     if isinstance(value, int):
         return value
+    if form == "x":
+        either = dict(_fields(value))
+        text = either.get(3, b"")
+        return text.decode() if isinstance(text, bytes) and text else either.get(2, 0)
     return value.decode() if form == "s" else _message(value, form)
 
 

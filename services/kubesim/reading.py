@@ -95,6 +95,9 @@ def _item(resource: Resource, stored: Stored) -> bytes:
     """Return an object inside a list: built-in kinds come without apiVersion and kind there."""
     if resource.custom:
         return encoded(resource, stored)
+    head = f'{{"apiVersion":"{resource.api_version}","kind":"{resource.kind}",'.encode()
+    if stored.raw.startswith(head):
+        return b"{" + stored.raw[len(head) :]
     value = conversion.shown(resource, stored.decode())
     return orjson.dumps({name: inner for name, inner in value.items() if name not in {"apiVersion", "kind"}})
 

@@ -18,9 +18,11 @@ import orjson
 import yaml
 from aiohttp import web
 
-from services.kubesim import api
+from services.kubesim import api, reviews
 from services.kubesim.answers import RefusedError, unknown_path
 from services.kubesim.birth import bear
+from services.kubesim.bodies import body_of as request_body
+from services.kubesim.bodies import mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.documents import document
 from services.kubesim.faults import ConnectionReset, FakedAnswer, Fault, Faults, Match, Request, anything, body_of
@@ -173,6 +175,9 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
     # kubectl sends no credentials over plain http: none at all is let in, wrong ones are not.
     if request.headers.get("Authorization", f"Bearer {cluster.token}") != f"Bearer {cluster.token}":
         raise UNAUTHORIZED
+    if request.method == "POST" and path == reviews.PATH:
+        review = reviews.reviewed(mapping(await request_body(request)), cluster.faults.forbids, seen.impersonates)
+        return web.Response(body=orjson.dumps(review), status=201, content_type=JSON)
     found = document(cluster.state, request, path)
     return found if found is not None else await api.answer(cluster.state, request, path)
 

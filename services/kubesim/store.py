@@ -109,7 +109,9 @@ class Store:
         shelf = self.shelf(storage)
         before = shelf.objects.get(name)
         metadata["resourceVersion"] = str(self.version + 1)
-        raw = orjson.dumps(value)
+        # In this order a list can leave out apiVersion and kind without decoding.
+        first = {"apiVersion": value.get("apiVersion"), "kind": value.get("kind")}
+        raw = orjson.dumps(first | value)
         if len(raw) > OBJECT_LIMIT:
             raise RefusedError(500, "etcdserver: request is too large", reason="")
         self.version += 1

@@ -230,3 +230,37 @@ async def test_a_deprecated_kind_comes_with_a_warning(sim):
     _, _, headers = await asked(sim, "POST", "/api/v1/namespaces/default/endpoints", json=body)
 
     assert headers["Warning"].startswith('299 - "v1 Endpoints is deprecated in v1.33+')
+
+
+async def test_an_access_review_says_what_is_forbidden(sim):
+    sim.faults.forbid(lambda seen: "/secrets" in seen.path and seen.method == "PATCH")
+
+    async def allowed(verb, resource):
+        attributes = {"namespace": "default", "verb": verb, "resource": resource}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        _, review, _ = await asked(sim, "POST", path, json={**body, "spec": {"resourceAttributes": attributes}})
+        return review["status"]["allowed"]
+
+    assert await allowed("get", "secrets")
+    assert await allowed("patch", "configmaps")
+    assert not await allowed("patch", "secrets")
+
+
+async def test_kinds_that_are_only_made_cannot_be_listed(sim):
+    status, body, _ = await asked(sim, "GET", "/api/v1/bindings")
+
+    assert (status, body["reason"]) == (405, "MethodNotAllowed")
+
+
+async def test_a_lingering_namespace_refuses_creates_and_keeps_its_contents_for_a_while(sim):
+    sim.state.namespace_linger_s = 3600
+    sim.store.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    held = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}}
+    sim.store.apply(held)
+    sim.store.delete("v1", "Namespace", "", "n")
+
+    assert sim.store.get("v1", "Namespace", "", "n")["status"] == {"phase": "Terminating"}
+    assert sim.store.apply({**held, "data": {"a": "b"}})["data"] == {"a": "b"}
+    with pytest.raises(RefusedError, match="because it is being terminated"):
+        sim.store.apply({**held, "metadata": {"name": "d", "namespace": "n"}})
