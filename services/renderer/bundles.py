@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from services.renderer.cache import RenderCache
 from services.renderer.engines import Bundle, Engines
+from services.renderer.engines.child import SandboxError
 from services.renderer.targets import AppInputs
 from shared import subjects
 from shared.bus.blobs import blob_place, has_blob
@@ -62,7 +63,6 @@ class Bundles:
 
         Raises:
             TransientError: the bus or this machine, not an input, is why it did not work.
-            SandboxError: this machine cannot confine engines.
         """
         distinct = {each.key: each for each in inputs}
         keys = await asyncio.to_thread(lambda: {own: self._engines.key(each) for own, each in distinct.items()})
@@ -90,6 +90,9 @@ class Bundles:
         try:
             async with self._running.setdefault(key, asyncio.Lock()):
                 bundle, warnings = await self._bundle(source, key, inputs)
+        except SandboxError as error:
+            finding = Finding(error.code, error.message, inputs.path, hint=error.hint, app=inputs.app)
+            return Outcome(None, (finding,))
         except FindingsError as error:
             findings = tuple(error.findings)
             self._remember(key, tries + 1, findings)

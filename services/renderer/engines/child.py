@@ -42,6 +42,12 @@ class ChildLostError(TransientError):
     code = "render.child-lost"
 
 
+class ChildStartError(TransientError):
+    """A child did not come up: something is wrong with this machine, not with a job."""
+
+    code = "render.child-start"
+
+
 class Child:
     """A confined process that renders; one job at a time."""
 
@@ -58,7 +64,7 @@ class Child:
 
         Raises:
             SandboxError: it cannot be confined here, and `allow_unsandboxed` is not set.
-            ChildLostError: it did not come up.
+            ChildStartError: it did not come up.
         """
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="towline-render-"))
         work = folder / "work"
@@ -136,7 +142,7 @@ class Child:
                 head, _ = await self._exchange([LENGTHS.pack(len(settings), 0), settings])
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, _TooLargeAnswerError) as error:
             reason = self._last_words() or "it said nothing"
-            raise ChildLostError(f"a render child did not come up: {reason}") from error
+            raise ChildStartError(f"a render child did not come up: {reason}") from error
         missing = decode(head)["missing"]
         if missing and not allow_unsandboxed:
             raise SandboxError(

@@ -70,19 +70,31 @@ class Engines:
         """Return the digest of everything that the bundle of `inputs` depends on. It blocks: trees are read."""
         return digest(encode([inputs.key, self._versions, inputs.app]))
 
+    async def warm_up(self) -> None:
+        """Start a child, so that the first job need not wait, and what is wrong with this machine is known early.
+
+        Raises:
+            SandboxError: this machine cannot confine engines.
+            ChildStartError: it cannot start one now.
+        """
+        async with self._slots, self._child():
+            pass
+
     async def bundle(self, inputs: AppInputs) -> Bundle:
         """Return the bundle of a target.
 
         Raises:
             FindingsError: why there is none, with file and line.
             SandboxError: this machine cannot confine engines.
-            ChildLostError: this machine ended the engine's process; a retry may help.
+            ChildStartError: this machine cannot start an engine now.
         """
-        tools.need(inputs.engine, template=inputs.template)
-        job = await asyncio.to_thread(_job, inputs)
-        answer = await self._answer(job)
-        if answer.findings:
-            raise FindingsError([_at_home(each, inputs) for each in answer.findings])
+        try:
+            tools.need(inputs.engine, template=inputs.template)
+            async with self._slots:
+                # Not before there is a slot: a queue of jobs would hold the files of them all.
+                answer = await self._answer(await asyncio.to_thread(_job, inputs))
+        except FindingsError as error:
+            raise FindingsError([_at_home(each, inputs) for each in error.findings]) from error
         warnings = tuple(_at_home(each, inputs) for each in answer.warnings)
         return Bundle(digest(answer.data), answer.data, answer.keys, warnings)
 
@@ -96,32 +108,35 @@ class Engines:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._child() as child:
-                    return await child.render(job)
+                    answer = await child.render(job)
             except ChildLostError as error:
                 if attempt + 1 == ATTEMPTS:
                     finding = Finding("render.crash", f"the engine's process ended {ATTEMPTS} times: {error.message}")
                     raise FindingsError([finding]) from error
+                continue
+            if answer.findings:
+                raise FindingsError(list(answer.findings))
+            return answer
         raise AssertionError
 
     @asynccontextmanager
     async def _child(self) -> AsyncIterator[Child]:
-        async with self._slots:
-            child = None
-            while self._idle and child is None:
-                child = self._idle.pop()
-                if not child.alive:
-                    await child.kill()
-                    child = None
-            if child is None:
-                child = await Child.start(self._limits, allow_unsandboxed=self._allow_unsandboxed)
-                self.children_started += 1
-            try:
-                yield child
-            finally:
-                if child.alive and child.jobs < JOBS_OF_A_CHILD:
-                    self._idle.append(child)
-                else:
-                    await child.kill()
+        child = None
+        while self._idle and child is None:
+            child = self._idle.pop()
+            if not child.alive:
+                await child.kill()
+                child = None
+        if child is None:
+            child = await Child.start(self._limits, allow_unsandboxed=self._allow_unsandboxed)
+            self.children_started += 1
+        try:
+            yield child
+        finally:
+            if child.alive and child.jobs < JOBS_OF_A_CHILD:
+                self._idle.append(child)
+            else:
+                await child.kill()
 
 
 def _job(inputs: AppInputs) -> Job:
