@@ -207,7 +207,7 @@ class Bus:
         Raises:
             MissingError: the bus is not made yet.
         """
-        stream = witness(self._link.owner)
+        stream = witness(await self._link.owner())
         answer = await self.api(f"STREAM.INFO.{stream}", {})
         name = (answer["config"].get("metadata") or {}).get(INCARNATION, "")
         if not name:

@@ -133,7 +133,7 @@ class Puller:
         """
         wish = {"batch": batch, "expires": int(hold_s * _NS)} if hold_s else {"batch": batch, "no_wait": True}
         pulled: list[Pulled] = []
-        session = await self._link.session(self._link.pace.answer_s)
+        session = await self._link.session(self._link.pace.answer_s, for_intake=True)
         inbox, waiting = await session.pull_inbox(self, self._subject)
         if self._link.stopping.is_set():
             return pulled

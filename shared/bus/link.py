@@ -20,6 +20,7 @@ from shared.bus.values import Credentials, Pace
 from shared.errors import TowlineError
 
 FIRST_WAIT_S = 0.05
+SETTLED_S = 5.0
 INLET_MESSAGES = 1024
 
 log = structlog.get_logger("shared.bus")
@@ -55,36 +56,47 @@ class Link:
         """Whether there is a session now."""
         return self._session is not None and not self._session.closed.is_set()
 
-    @property
-    def owner(self) -> str:
-        """The program or cluster whose credentials these are."""
-        return self._credentials().inbox.removeprefix("_INBOX_")
+    async def owner(self) -> str:
+        """Return the program or cluster that is connected.
+
+        Raises:
+            BusUnavailableError: nobody is.
+        """
+        session = await self.session(self.pace.answer_s)
+        return session.credentials.inbox.removeprefix("_INBOX_")
 
     async def run(self) -> None:
         """Hold a session for ever; ends by cancellation."""
+        clock = asyncio.get_running_loop().time
         attempt = 0
         try:
             while True:
                 session = await self._opened()
-                if session is None:
-                    attempt += 1
-                    await asyncio.sleep(_random.uniform(0, min(self.pace.reconnect_s, FIRST_WAIT_S * 2**attempt)))
-                    continue
-                attempt = 0
-                self._adopt(session)
-                await self._keep()
+                if session is not None:
+                    since = clock()
+                    self._adopt(session)
+                    await self._keep()
+                    # A server that takes us and drops us again is no reason to hurry.
+                    if clock() - since > SETTLED_S:
+                        attempt = 0
+                attempt += 1
+                await asyncio.sleep(
+                    _random.uniform(0, min(self.pace.reconnect_s, FIRST_WAIT_S * 2 ** min(attempt, 16)))
+                )
         finally:
             await self._drop()
 
-    async def session(self, timeout_s: float) -> Session:
+    async def session(self, timeout_s: float, *, for_intake: bool = False) -> Session:
         """Return a working session, waiting for one at most `timeout_s`.
 
         Raises:
-            BusUnavailableError: there was none in that time.
+            BusUnavailableError: there was none in that time, or the intake that wants it stopped.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 while (session := self._session) is None or session.closed.is_set():
+                    if for_intake and self.stopping.is_set():
+                        raise BusUnavailableError(f"{self._name} takes no new work")
                     await self._changed.wait()
         except TimeoutError as error:
             raise BusUnavailableError(
@@ -124,6 +136,8 @@ class Link:
         """Listen on a subject from now on, over all sessions to come."""
         inlet = Inlet(subject, INLET_MESSAGES)
         self._inlets.add(inlet)
+        if self.stopping.is_set():
+            inlet.put(None)
         session = self._session
         if session is not None and self.connected:
             try:

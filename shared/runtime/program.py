@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TypeVar
@@ -60,19 +60,22 @@ async def run_until_stopped(serve: Serve[S], settings: S) -> None:
     life = Lifecycle()
     metrics.build.labels(name, _version()).set(1)
     async with (
+        _signals(life) as intakes,
         serve_probes(life, settings.probe_listen) as probes,
         Bus.connect(settings.bus_urls, settings.credentials, name=name) as bus,
+        asyncio.TaskGroup() as group,
     ):
+        intakes.append(bus.stop_intake)
+        if life.stopping.is_set():
+            bus.stop_intake()
         log.info("program_started", program=name, probes=probes)
-        with _signals(life, bus):
-            async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(watch_bus(bus, life, name))
-                try:
-                    await until_stopped(serve(settings, bus, life), life)
-                finally:
-                    life.stopping.set()
-                    watcher.cancel()
-        log.info("program_stopped", program=name)
+        watcher = group.create_task(watch_bus(bus, life, name))
+        try:
+            await until_stopped(serve(settings, bus, life), life)
+        finally:
+            life.stopping.set()
+            watcher.cancel()
+    log.info("program_stopped", program=name)
 
 
 async def until_stopped(work: Awaitable[None], life: Lifecycle, grace_s: float = GRACE_S) -> None:
@@ -109,20 +112,23 @@ def program_of(settings_type: type[ServiceSettings]) -> str:
     return settings_type.__name__.removesuffix("Settings").lower()
 
 
-@contextmanager
-def _signals(life: Lifecycle, bus: Bus) -> Iterator[None]:
+@asynccontextmanager
+async def _signals(life: Lifecycle) -> AsyncIterator[list[Callable[[], None]]]:
+    """Stop the program, and whatever intake is put into the list, at a signal; from before anything is begun."""
     loop = asyncio.get_running_loop()
+    intakes: list[Callable[[], None]] = []
 
     def stop(number: signal.Signals) -> None:
         log.info("program_stopping", signal=number.name)
         life.stopping.set()
-        bus.stop_intake()
+        for stop_intake in intakes:
+            stop_intake()
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
         loop.add_signal_handler(number, stop, number)
     try:
-        yield
+        yield intakes
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
