@@ -197,5 +197,6 @@ _FOLDS: Mapping[str, Callable[[Fact], Iterable[Change]]] = {
     "removed": _releases,
     "held": _hold,
     "approved": _hold,
+    "hold-dissolved": _hold,
     "command-done": _command,
 }

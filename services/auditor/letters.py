@@ -1,12 +1,13 @@
 """Keep what a program gave up: the dead-letter stream says which message, its content is stored before it can go.
 
-Only work queues are cleaned: there the server keeps a message that nobody will handle, and would hand it out again to
-a consumer that is made anew. Keys of sealed content are left out of what is stored.
+Only work queues are cleaned: there the server keeps a message that was delivered too often, and would hand it out again
+to a consumer that is made anew; one that was refused is gone there at once, and its reason names the subject. A last value that a newer one replaced was not given up. Keys of sealed content are left out of what is stored.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,12 +19,17 @@ from services.auditor.facts import REDACTED, redacted
 from services.auditor.store import Store
 from shared.bus.connection import Bus, Delivery, Stored
 from shared.bus.permissions import WORK_QUEUES
+from shared.bus.streams import STREAMS
 from shared.core.canonical import NotJSONError, decode, encode
 from shared.messages.base import MessageError
 from shared.runtime.logs import get_logger
 
 CONTENT_BYTES = 256 * 1024
 REASON_CHARACTERS = 1000
+# What the server says of a message that somebody had in hand when a newer one took its place.
+_REPLACED = "Unacknowledged message was deleted"
+_LAST_VALUES = frozenset(plan.name for plan in STREAMS if plan.per_subject == 1)
+_SUBJECT = re.compile(r"\[([^][\s]+)\]$")
 _GAVE_UP = "it was delivered as often as it may be, and never handled"
 
 
@@ -39,6 +45,8 @@ class Letters:
         folded, finished = [], []
         for message in messages:
             advisory = _advisory(message.data)
+            if advisory.stream in _LAST_VALUES and advisory.reason == _REPLACED:
+                continue
             stored = await self.bus.stored_at_sequence(advisory.stream, advisory.sequence)
             letter = dead_letter(advisory, stored)
             folded.append(fold.of_dead(letter, message.stored_at))
@@ -84,11 +92,17 @@ def dead_letter(advisory: Advisory, stored: Stored | None) -> DeadLetter:
         stream=advisory.stream,
         sequence=advisory.sequence,
         consumer=advisory.consumer,
-        subject=stored.subject if stored is not None else "",
+        subject=stored.subject if stored is not None else _subject_in(advisory.reason),
         reason=advisory.reason,
         content=kept(stored.data)[:CONTENT_BYTES] if stored is not None else b"",
         dead_at=fold.text(advisory.at),
     )
+
+
+def _subject_in(reason: str) -> str:
+    """Return the subject that our own refusals end with."""
+    found = _SUBJECT.search(reason)
+    return found[1] if found else ""
 
 
 def kept(content: bytes) -> bytes:

@@ -20,7 +20,7 @@ from services.auditor.store import Store
 from services.auditor.views import CommandView
 from shared.errors import PermanentError, TransientError
 from shared.messages.facts import Fact
-from shared.messages.releases import Enrolment, EnrolRequest
+from shared.messages.releases import Enrolment, EnrolRequest, RenewRequest
 
 
 class RefusedError(PermanentError):
@@ -147,6 +147,18 @@ def declare_public(
         limiter.check(address)
         try:
             return await _enrol(desk, call.asked)
+        except RefusedError:
+            limiter.failed(address)
+            raise
+
+    @api.post("/enrol/v1/renew", "Renew a credential by its key", asked=RenewRequest, answer=Enrolment, public=True)
+    async def renew(call: Call[RenewRequest]) -> Enrolment:
+        address = call.request.remote or ""
+        limiter.check(address)
+        arguments = call.asked.model_dump(mode="json", by_alias=True)
+        try:
+            done = await desk.ask("releaser", "renew", arguments, actor=f"agent of {call.asked.cluster}")
+            return Enrolment.model_validate(_result(done))
         except RefusedError:
             limiter.failed(address)
             raise
