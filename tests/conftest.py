@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.support.bus",
     "tests.support.data",
     "tests.support.git_server",
+    "tests.support.releaser_fixtures",
     "tests.support.rendering",
     "tests.support.sim",
 ]

@@ -15,7 +15,6 @@ from services.releaser.handling import Handlers
 from services.releaser.keys import load_or_make
 from services.releaser.publishing import Publisher
 from services.releaser.restored import Restored
-from services.releaser.rolling import moving, step
 from services.releaser.settings import ReleaserSettings
 from services.releaser.store import Store, Transaction
 from services.releaser.tables import revocations
@@ -177,8 +176,7 @@ class _Releaser:
 
     async def _pass_time(self) -> None:
         async with self.store.deciding() as tx:
-            await steering.end_suspensions(tx, self.parts.keys)
-            await step(tx, await moving(tx), self.parts.keys)
+            await steering.pass_time(tx, self.parts.keys)
 
     async def _clean(self) -> None:
         async with self.store.deciding() as tx:

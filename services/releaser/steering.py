@@ -13,7 +13,7 @@ from services.releaser.commands import Answer, CommandRefusedError, Parts, momen
 from services.releaser.keys import HubKeys
 from services.releaser.registering import FLEET
 from services.releaser.releasing import Wish, release, sign
-from services.releaser.rolling import step
+from services.releaser.rolling import moving, step
 from services.releaser.rosters import over
 from services.releaser.sign import instruction_envelope
 from services.releaser.store import Transaction
@@ -80,7 +80,13 @@ async def _again(tx: Transaction, cluster: str, app: str, keys: HubKeys) -> int:
     return len(rows)
 
 
-async def end_suspensions(tx: Transaction, keys: HubKeys) -> None:
+async def pass_time(tx: Transaction, keys: HubKeys) -> None:
+    """Do what time alone brings: suspensions end, clusters that say nothing no longer block a stage."""
+    await _end_suspensions(tx, keys)
+    await step(tx, await moving(tx), keys)
+
+
+async def _end_suspensions(tx: Transaction, keys: HubKeys) -> None:
     """Resume what was suspended until a time that has come."""
     now = time_text(tx.now)
     for row in await tx.rows(select(suspensions).where(suspensions.c.until != "", suspensions.c.until <= now)):

@@ -103,11 +103,13 @@ class Transaction:
     async def value(self, name: str, default: Any = None) -> Any:
         """Return a single value of the hub."""
         row = await self.first(select(hub.c.value).where(hub.c.name == name))
-        return default if row is None or row.value is None else row.value
+        found = row.value["is"] if row is not None else None
+        return default if found is None else found
 
     async def set_value(self, name: str, value: Any) -> None:
         """Keep a single value of the hub."""
-        await self.put(hub, [{"name": name, "value": value}])
+        # Wrapped: SQLite would keep a bare number as a number, which is no JSON text any more.
+        await self.put(hub, [{"name": name, "value": {"is": value}}])
 
 
 class Store:

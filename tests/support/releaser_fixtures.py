@@ -1,0 +1,26 @@
+"""Clusters and apps that several tests of the releaser release to."""
+
+import pytest
+
+from tests.support.releaser import a_line, fleet, rendered
+
+THREE = {"c1": {"env": "dev"}, "c2": {"env": "prod"}, "c3": {"env": "prod"}}
+APPS = ("web", "api", "db")
+ALL = {(cluster, app): "a" for cluster in THREE for app in APPS}
+
+
+@pytest.fixture
+async def line(tmp_path):
+    async with a_line(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def three(line):
+    """Three clusters that joined, each running bundle a of three apps, settled."""
+    await line.take(rendered(1, ALL, part=fleet(THREE)))
+    await line.join(*THREE)
+    for cluster, app in ALL:
+        await line.report(cluster, app)
+    await line.facts()
+    return line
