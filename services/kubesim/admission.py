@@ -6,8 +6,10 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from services.kubesim.answers import RefusedError, Subject, bad_request, not_found
-from services.kubesim.cluster import NAMESPACES, ClusterState
+import orjson
+
+from services.kubesim.answers import Cause, RefusedError, Subject, bad_request, invalid, not_found
+from services.kubesim.cluster import NAMESPACES, ClusterState, definition_of
 from services.kubesim.kinds import Resource
 from services.kubesim.schemas import ROLLING
 from services.kubesim.store import Name
@@ -171,6 +173,12 @@ def _definition(_cluster: ClusterState, live: Object | None, new: Object) -> Non
     spec.setdefault("conversion", {"strategy": "None"})
     if live is None and not spec.get("scope"):
         spec["scope"] = "Namespaced"
+    try:
+        definition_of(orjson.dumps(spec, option=orjson.OPT_SORT_KEYS))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        subject = Subject("apiextensions.k8s.io", "CustomResourceDefinition", new["metadata"].get("name") or "")
+        cause = Cause("FieldValueInvalid", f"Invalid value: the schema cannot be read: {error}", "spec.versions")
+        raise invalid(subject, [cause]) from error
 
 
 def _scaler(_cluster: ClusterState, _live: Object | None, new: Object) -> None:

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from services.kubesim import patches, scaling, writing
-from services.kubesim.answers import RefusedError, Subject, not_served, success, unknown_path
+from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
 from services.kubesim.bodies import body_of, decoded, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
@@ -192,6 +192,8 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
         )
     change = decoded(call.body)
     shape = cluster.shape(call.resource)
+    if isinstance(change, list) is not (media == "application/json-patch+json"):
+        raise bad_request("the body is not a patch of the announced type")
 
     def changed(value: Object) -> Any:
         if media == "application/json-patch+json":

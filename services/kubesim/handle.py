@@ -40,30 +40,31 @@ class Objects:
 
     def apply(self, manifest: Mapping[str, Any], *, manager: str = STRANGER, force: bool = True) -> Object:
         """Apply a manifest server-side as another manager."""
-        return writing.apply(self._cluster, self._write(manifest, manager, force=force), dict(manifest))
+        write = self._write(manifest, manager, force=force)
+        return conversion.shown(write.resource, writing.apply(self._cluster, write, dict(manifest)))
 
     def create(self, manifest: Mapping[str, Any], *, manager: str = STRANGER) -> Object:
         """Create an object as another manager, without an apply."""
-        return writing.create(self._cluster, self._write(manifest, manager), dict(manifest))
+        write = self._write(manifest, manager)
+        return conversion.shown(write.resource, writing.create(self._cluster, write, dict(manifest)))
 
     def patch(self, manifest: Mapping[str, Any], change: Mapping[str, Any], *, manager: str = STRANGER) -> Object:
         """Change the object that `manifest` names by a merge patch, as another manager."""
         write = self._write(manifest, manager)
-        return writing.patch(self._cluster, write, lambda value: patches.merged(value, change))
+        return self._patched(write, change)
 
     def set_status(self, manifest: Mapping[str, Any], status: Mapping[str, Any]) -> Object:
         """Write the status of the object that `manifest` names, as its controller would."""
         write = self._write(manifest, "controller", subresource="status")
-        return writing.patch(self._cluster, write, lambda value: {**value, "status": dict(status)})
+        changed = writing.patch(self._cluster, write, lambda value: {**value, "status": dict(status)})
+        return conversion.shown(write.resource, changed)
 
     def scale(self, manifest: Mapping[str, Any], replicas: int, *, manager: str = CONTROLLERS) -> Object:
         """Set the replicas of a workload through its `scale` subresource, as an autoscaler does."""
         write = self._write(manifest, manager, subresource="scale")
-        return writing.patch(
-            self._cluster, write, lambda value: patches.merged(value, {"spec": {"replicas": replicas}})
-        )
+        return self._patched(write, {"spec": {"replicas": replicas}})
 
-    def delete(self, api_version: str, kind: str, namespace: str, name: str, policy: str = "Background") -> None:
+    def delete(self, api_version: str, kind: str, namespace: str, name: str, *, policy: str = "Background") -> None:
         """Delete an object; one that does not exist is no error."""
         resource = self._resource(api_version, kind)
         stored = self._cluster.store.get(resource.storage, Name(namespace if resource.namespaced else "", name))
@@ -75,9 +76,17 @@ class Objects:
         write = self._write(manifest, STRANGER)
         let_go(self._cluster, write.resource.storage, write.name, finalizer)
 
+    def end_watches(self, api_version: str, kind: str) -> None:
+        """End the open watches of a kind; resuming them gives a 410."""
+        self._cluster.store.end_watches(self._resource(api_version, kind).storage)
+
     def compact(self) -> None:
         """Forget the history: watches that resume from an older version get a 410."""
         self._cluster.store.compact()
+
+    def _patched(self, write: Write, change: Mapping[str, Any]) -> Object:
+        changed = writing.patch(self._cluster, write, lambda value: patches.merged(value, change))
+        return conversion.shown(write.resource, changed)
 
     def _resource(self, api_version: str, kind: str) -> Resource:
         resource = self._cluster.catalogue.by_kind(api_version, kind)

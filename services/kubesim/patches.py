@@ -150,6 +150,8 @@ def _strategic_value(shape: Shape, value: Any, change: Any) -> Any:
 
 def _strategic_items(shape: Shape, items: Sequence[Any], change: Sequence[Any]) -> list[Any]:
     key = shape.keys[0]
+    if not all(isinstance(item, Mapping) for item in change):
+        raise bad_request(f"an item of a list that merges by {key} is no object")
     if any(isinstance(item, Mapping) and item.get("$patch") == "replace" for item in change):
         return [item for item in change if "$patch" not in item]
     result = list(items)

@@ -12,7 +12,7 @@ from services.kubesim import conversion
 from services.kubesim.answers import RefusedError, bad_request, expired
 from services.kubesim.cluster import ClusterState
 from services.kubesim.kinds import Resource
-from services.kubesim.requests import Form
+from services.kubesim.requests import Form, number
 from services.kubesim.selectors import field_tests, label_test, value_at
 from services.kubesim.store import Name, Stored
 from services.kubesim.tables import partial, table
@@ -131,7 +131,7 @@ def _page(
         after, version = _read_token(token)
         metadata["resourceVersion"] = str(version)
         found = [pair for pair in found if pair[0] > after]
-    limit = int(query.get("limit") or 0)
+    limit = number(query, "limit")
     if not limit or len(found) <= limit or query.get("resourceVersion") == "0":
         return found, metadata
     last = found[limit - 1][0]

@@ -71,6 +71,18 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "").lower() in {"1", "true", "t"}
 
 
+def number(query: Mapping[str, str], name: str) -> int:
+    """Return a whole number of the query, 0 when it is not there.
+
+    Raises:
+        RefusedError: 400, it is no number.
+    """
+    text = query.get(name) or "0"
+    if not text.isdigit():
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})')
+    return int(text)
+
+
 def dry_run(query: Mapping[str, str]) -> bool:
     """Return whether the request only asks what would happen.
 

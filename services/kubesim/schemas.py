@@ -105,7 +105,8 @@ ValidatingWebhookConfiguration: apiVersion:s kind:s metadata:Meta webhooks:[name
 Webhook: admissionReviewVersions:[s] clientConfig:WebhookClient failurePolicy:s="Fail" matchConditions:[name|any] matchPolicy:s="Equivalent" name:s namespaceSelector:!Selector={} objectSelector:!Selector={} reinvocationPolicy:s rules:[any] sideEffects:s timeoutSeconds:i=10
 WebhookClient: caBundle:y service:any url:s
 CustomResourceDefinition: apiVersion:s kind:s metadata:Meta spec:CrdSpec status:any
-CrdSpec: conversion:any group:s names:CrdNames preserveUnknownFields:b scope:s versions:[any] version:s validation:any subresources:any additionalPrinterColumns:[any]
+CrdSpec: conversion:any group:s names:CrdNames preserveUnknownFields:b scope:s versions:[CrdVersion] version:s validation:any subresources:any additionalPrinterColumns:[any]
+CrdVersion: additionalPrinterColumns:[any] deprecated:b deprecationWarning:s name:s schema:any selectableFields:[any] served:b storage:b subresources:any
 CrdNames: categories:[s] kind:s listKind:s plural:s shortNames:[s] singular:s
 """
 TYPES = Types(COMMON.strip() + "\n" + KINDS.strip())

@@ -14,7 +14,7 @@ from services.kubesim.answers import Cause, RefusedError, Subject, bad_request, 
 from services.kubesim.cluster import ClusterState
 from services.kubesim.kinds import Resource
 from services.kubesim.reading import Matches, encoded, too_large
-from services.kubesim.requests import Form, flag
+from services.kubesim.requests import Form, flag, number
 from services.kubesim.store import Change, Stored
 from services.kubesim.tables import table
 
@@ -61,7 +61,7 @@ def watch_of(
     wants_state = flag(query, "sendInitialEvents") or (not initial and version in {"", "0"})
     start = None if wants_state else int(version or 0) or cluster.store.version
     bookmarks = flag(query, "allowWatchBookmarks")
-    timeout_s = float(query.get("timeoutSeconds") or LONGEST_S)
+    timeout_s = number(query, "timeoutSeconds") or LONGEST_S
     ends = flag(query, "sendInitialEvents") and bookmarks
     return Watch(resource, matches, form, start, ends, bookmarks, timeout_s)
 

@@ -127,7 +127,8 @@ def _check_types(cluster: ClusterState, write: Write, value: Object, *, is_apply
         text = errors[0] if len(errors) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in errors)
         raise schema_error(f"failed to create typed patch object ({place}): {text}")
     cannot = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-    wrong = [text for text in errors if ": expected " in text and not resource.custom]
+    forms = (": expected ", "may not have null elements")
+    wrong = [text for text in errors if any(form in text for form in forms) and not resource.custom]
     if wrong:
         raise bad_request(f"{cannot}: {wrong[0]}")
     unknown = [text.partition(":")[0][1:] for text in errors if text.endswith("field not declared in schema")]
