@@ -1,1 +1,1 @@
-"""The fleet format: what users write in git."""
+"""The fleet format: what users write, as values; every finding has file, line and column."""

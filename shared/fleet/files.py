@@ -1,0 +1,257 @@
+"""The three kinds of file that users write, field by field, with the defaults that count.
+
+What a key means is in the fleet format's documentation; here stands what may be written. Keys that nobody knows are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from shared.core.names import name_problem
+
+DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _one_selector(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+def _named_source(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _named_rollout(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _count_or_percent(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _usable(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
+
+
+def _unique(names: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    twice = {stage.name for stage in names if sum(stage.name == other.name for other in names) > 1}
+    if twice:
+        raise ValueError(f"two stages are named {', '.join(sorted(twice))}")
+    return names
+
+
+Name = Annotated[str, AfterValidator(_usable)]
+Duration = Annotated[str, Field(pattern=f"^{DURATION}$")]
+Namespace = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")]
+Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Match = dict[str, Words]
+Labels = dict[str, str]
+
+
+class Written(BaseModel):
+    """Something that users write: camel case, and nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+
+
+class Verify(Written):
+    """Which signatures a source's commits must carry."""
+
+    mode: Literal["head", "all"] = "head"
+    signers: tuple[str, ...] = ()
+
+
+class OtherSource(Written):
+    """A repository that apps may name."""
+
+    url: Annotated[str, Field(min_length=1)]
+    ref: str = ""
+    verify: Verify | None = None
+
+
+class Stage(Written):
+    """One step of a rollout; what is no field is a gate, and a gate that is not known pauses."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, alias_generator=to_camel)
+
+    name: Annotated[str, Field(min_length=1)]
+    match: Match = {}
+    batch: Annotated[str, BeforeValidator(_count_or_percent), Field(pattern=r"^([1-9][0-9]*%?)?$")] = ""
+    max_failures: Annotated[int, Field(ge=0)] = 0
+    soak: Duration | None = None
+    approval: Literal["manual", "none"] | None = None
+    windows: Words | None = None
+
+
+class Rollout(Written):
+    """How a revision moves over an app's clusters."""
+
+    on_failure: Literal["pause", "rollback", "continue"] = "pause"
+    stages: Annotated[tuple[Stage, ...], AfterValidator(_unique)] = ()
+
+
+class AppRollout(Rollout):
+    """The name of a rollout of the fleet, or one of the app's own."""
+
+    name: str = ""
+
+
+class Defaults(Written):
+    """What counts where an app says nothing."""
+
+    rollout: str = ""
+
+
+class Claims(Written):
+    """Which labels an environment may give itself."""
+
+    accept: tuple[str, ...] = ()
+    approve: tuple[str, ...] = ()
+
+
+class Project(Written):
+    """The fences of a group of apps."""
+
+    sources: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    cluster_scoped: bool = False
+    clusters: Match = {}
+    run_as: str = ""
+
+
+class Window(Written):
+    """When changes may go out."""
+
+    allow: Words = ()
+    deny: Words = ()
+    timezone: str = "UTC"
+
+
+class FleetFile(Written):
+    """`fleet.yaml`."""
+
+    version: Literal[1]
+    sources: dict[Name, OtherSource] = {}
+    rollouts: dict[Name, Rollout] = {}
+    defaults: Defaults = Defaults()
+    claims: Claims = Claims()
+    projects: dict[Name, Project] = {}
+    windows: dict[Name, Window] = {}
+
+
+class WrittenCluster(Written):
+    """One entry of a file of clusters."""
+
+    name: Name
+    labels: Labels = {}
+    values: dict[str, Any] = {}
+
+
+class ClustersFile(Written):
+    """`clusters/*.yaml`; the entries are read one by one, so that a wrong one is alone."""
+
+    labels: Labels = {}
+    values: dict[str, Any] = {}
+    clusters: tuple[dict[str, Any], ...] = ()
+
+
+class Retry(Written):
+    """How a failed run is tried again."""
+
+    first: Duration = "10s"
+    max: Duration = "5m"
+
+
+class Ignore(Written):
+    """Fields that others own."""
+
+    target: dict[str, str] = {}
+    paths: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+
+
+class Suspend(Written):
+    """Why an app is left alone, and until when."""
+
+    reason: Annotated[str, Field(min_length=1)]
+    until: str = ""
+
+
+class Sync(Written):
+    """How an app is kept in its clusters."""
+
+    prune: bool = True
+    drift: Literal["correct", "report", "ignore"] = "correct"
+    create_namespace: bool = True
+    interval: Duration = "60m"
+    timeout: Duration = "5m"
+    retry: Retry = Retry()
+    on_error: Literal["continue", "stop"] = "continue"
+    conflicts: Literal["force", "fail", "yield"] = "force"
+    on_immutable: Literal["fail", "recreate"] = "fail"
+    adopt: Literal["unowned", "never", "all"] = "unowned"
+    deletion_policy: Literal["delete", "orphan", "keep-data"] = "delete"
+    atomic: bool = False
+    preflight: Literal["none", "server"] = "none"
+    wait: bool = True
+    allow_empty: bool = False
+    prune_crds: Annotated[bool, Field(alias="pruneCRDs")] = False
+    ignore: tuple[Ignore, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    run_as: str = ""
+    windows: Words = ()
+    health_checks: tuple[Any, ...] = ()
+    suspend: Suspend | None = None
+
+
+class AppSource(Written):
+    """Where an app's content is: a repository of `sources` by name, or one of its own."""
+
+    name: str = ""
+    repo: str = ""
+    ref: str = ""
+    path: str = ""
+
+
+class Plain(Written):
+    """Manifests as they are, or written by a template."""
+
+    template: Literal["", "jinja"] = ""
+
+
+class Kustomize(Written):
+    """A kustomization: nothing to say but that it is one."""
+
+
+class Helm(Written):
+    """A chart."""
+
+    chart: str = "."
+    release: str = ""
+    values: dict[str, Any] = {}
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+    allow_nondeterministic: bool = False
+
+
+class AppFile(Written):
+    """`apps/<app>/app.yaml`."""
+
+    namespace: Namespace = ""
+    project: str = ""
+    source: Annotated[AppSource | None, BeforeValidator(_named_source)] = None
+    layers: tuple[str, ...] = ()
+    targets: Annotated[tuple[Match, ...], BeforeValidator(_one_selector)] = ()
+    plain: Plain | None = None
+    kustomize: Kustomize | None = None
+    helm: Helm | None = None
+    sync: Sync = Sync()
+    rollout: Annotated[AppRollout | None, BeforeValidator(_named_rollout)] = None
