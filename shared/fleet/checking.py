@@ -129,9 +129,9 @@ def _real(value: Any, loc: Sequence[str | int]) -> Path:
     """Return the path as the document has it: without the names of alternatives that pydantic puts in between."""
     path: list[str | int] = []
     for index, step in enumerate(loc):
-        if isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        if (isinstance(value, Mapping) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
             value = value[step]
         elif not (index == len(loc) - 1 and isinstance(value, Mapping)):
             continue
