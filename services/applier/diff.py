@@ -15,7 +15,7 @@ from services.applier.fields import MISSING, Path, covers, entries, human
 from services.applier.options import IgnoreRule
 from services.applier.redact import shown
 from services.applier.tracking import MANAGER
-from shared.core.canonical import NotJSONError, decode, encode
+from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, ObjectKey, key_of
 
 LINES = 50
@@ -31,6 +31,12 @@ _MERGE_KEYS = (
     ("uid",),
     ("type",),
 )
+# Lists whose items have names too, and are told apart by something else.
+_MERGE_KEYS_OF: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "f:ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "f:volumeMounts": (("mountPath",),),
+    "f:volumeDevices": (("devicePath",),),
+}
 _DEFAULTS: Mapping[str, Any] = {"protocol": "TCP"}
 # Where a text is a quantity, which the API server writes in its own form.
 _QUANTITIES = frozenset(
@@ -72,11 +78,11 @@ class Change:
 def changes(wanted: Manifest, live: Manifest, rules: Iterable[IgnoreRule] = ()) -> tuple[Change, ...]:
     """Return how `live` differs from `wanted`, without what `rules` take out (I8)."""
     key = key_of(wanted)
-    mine = [rule for rule in rules if _targets(rule, key)]
+    mine = rules_for(key, rules)
     found = []
     for path, before, after in _walk(wanted, live, ()):
-        change = Change(path, before, after, _managers(live, path))
-        if not any(_ignores(rule, change) for rule in mine):
+        change = Change(path, before, after, others_at(live, path))
+        if not any(ignores(rule, change.path, change.managers) for rule in mine):
             found.append(change)
     return tuple(found)
 
@@ -107,10 +113,10 @@ def _walk_lists(wanted: list[Any], live: list[Any], path: Path) -> Iterator[tupl
     if path == ("f:metadata", "f:finalizers"):
         # A set: what controllers added stays.
         yield from (((*path, f"v:{encode(item).decode()}"), item, MISSING) for item in wanted if item not in live)
-    elif names := _merge_keys(wanted, live):
-        by_key = {_item_key(item, names): item for item in live}
+    elif names := merge_keys(path, wanted, live):
+        by_key = {item_key_of(item, names): item for item in live}
         for item in wanted:
-            item_key = _item_key(item, names)
+            item_key = item_key_of(item, names)
             yield from _walk(item, by_key.get(item_key, MISSING), (*path, f"k:{item_key}"))
     elif len(wanted) != len(live):
         yield path, wanted, live
@@ -119,10 +125,10 @@ def _walk_lists(wanted: list[Any], live: list[Any], path: Path) -> Iterator[tupl
             yield from _walk(before, after, (*path, f"i:{index}"))
 
 
-def _merge_keys(wanted: list[Any], live: list[Any]) -> tuple[str, ...]:
-    """Return the fields that tell the items of both lists apart, or none."""
-    for names in _MERGE_KEYS:
-        if all(_is_keyed(items, names) for items in (wanted, live)):
+def merge_keys(path: Path, *lists: list[Any]) -> tuple[str, ...]:
+    """Return the fields that tell the items of these lists at `path` apart, or none."""
+    for names in _MERGE_KEYS_OF.get(path[-1] if path else "", _MERGE_KEYS):
+        if all(_is_keyed(items, names) for items in lists):
             return names
     return ()
 
@@ -130,10 +136,11 @@ def _merge_keys(wanted: list[Any], live: list[Any]) -> tuple[str, ...]:
 def _is_keyed(items: list[Any], names: tuple[str, ...]) -> bool:
     if not all(isinstance(item, Mapping) and item.keys() | _DEFAULTS.keys() >= set(names) for item in items):
         return False
-    return len({_item_key(item, names) for item in items}) == len(items)
+    return len({item_key_of(item, names) for item in items}) == len(items)
 
 
-def _item_key(item: Mapping[str, Any], names: tuple[str, ...]) -> str:
+def item_key_of(item: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return what the API server writes behind `k:` for a list item."""
     return encode({name: item.get(name, _DEFAULTS.get(name)) for name in names}).decode()
 
 
@@ -159,20 +166,24 @@ def quantity(value: Any) -> Decimal | None:
         return None
 
 
-def _managers(live: Manifest, path: Path) -> tuple[str, ...]:
+def others_at(live: Manifest, path: Path) -> tuple[str, ...]:
     """Return who else owns what is at `path`."""
     owners = (entry.manager for entry in entries(live) if entry.manager != MANAGER and covers(entry.fields, path))
     return tuple(dict.fromkeys(owners))
 
 
-def _targets(rule: IgnoreRule, key: ObjectKey) -> bool:
-    return all(fnmatchcase(getattr(key, name, ""), glob) for name, glob in rule.target.items())
+def rules_for(key: ObjectKey, rules: Iterable[IgnoreRule]) -> list[IgnoreRule]:
+    """Return the rules that are about this object."""
+    return [
+        rule for rule in rules if all(fnmatchcase(getattr(key, name, ""), glob) for name, glob in rule.target.items())
+    ]
 
 
-def _ignores(rule: IgnoreRule, change: Change) -> bool:
-    if any(fnmatchcase(manager, glob) for manager in change.managers for glob in rule.managers):
+def ignores(rule: IgnoreRule, path: Path, managers: Iterable[str]) -> bool:
+    """Tell whether a field, and who else owns it, is what a rule takes out."""
+    if any(fnmatchcase(manager, glob) for manager in managers for glob in rule.managers):
         return True
-    return any(_points_at(pointer, change.path) for pointer in rule.paths)
+    return any(_points_at(pointer, path) for pointer in rule.paths)
 
 
 def _points_at(pointer: str, path: Path) -> bool:
@@ -187,13 +198,5 @@ def _part_fits(part: str, step: str) -> bool:
         return True
     if part.startswith("[") and part.endswith("]") and kind == "k":
         name, _, value = part[1:-1].partition("=")
-        return str(_parsed(rest).get(name)) == value
+        return str(decode(rest.encode()).get(name)) == value
     return kind in {"f", "i"} and rest == part
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        found = decode(text.encode())
-    except NotJSONError:
-        return {}
-    return found if isinstance(found, dict) else {}
