@@ -31,8 +31,8 @@ from shared.bus.config import Tls
 from shared.bus.connection import Bus
 from shared.bus.embedded import EmbeddedServer
 from shared.bus.identities import BusKeys
+from shared.core.times import time_text
 from shared.errors import TransientError
-from shared.messages.base import time_text
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.lock import hold_lock
 from shared.runtime.logs import get_logger

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import importlib.util
 import json
 import os
+import runpy
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -94,8 +95,8 @@ def run(program: Program, /) -> int:
         program: Which.
     """
     _needs(_EXTRAS[program])
-    module = importlib.import_module(f"services.{program}.__main__")
-    return int(module.main())
+    runpy.run_module(f"services.{program}", run_name="__main__")
+    return 0
 
 
 def agent_run(
@@ -216,13 +217,11 @@ def _until_done(work: Any) -> int:
     return 0
 
 
-def _logs(form: str) -> None:
-    import sys
-
+def _logs(form: Literal["auto", "json", "console"]) -> None:
     from shared.runtime.logs import configure_logging
 
-    chosen = form if form != "auto" else ("console" if sys.stderr.isatty() else "json")
-    configure_logging(chosen, os.environ.get("TOWLINE_LOG_LEVEL", "info"))
+    people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    configure_logging("console" if people else "json", os.environ.get("TOWLINE_LOG_LEVEL", "info"))
 
 
 def _needs(extra: str) -> None:
