@@ -15,7 +15,7 @@ from services.applier.documents import ReleaseDocument
 from services.applier.execute import Execution
 from services.applier.kube.mapper import Resource
 from services.applier.look import Looker
-from services.applier.options import Options
+from services.applier.options import Conflicts, Options
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
 from services.applier.restraint import Fights, corrections, may_recreate
@@ -124,6 +124,8 @@ class Run:
                 fence=self.tools.fence,
                 recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
                 warn=self.warnings.append,
+                ignore=self.options.ignore,
+                yields=self.options.conflicts is Conflicts.YIELD,
             ),
             self.options,
             superseded=self.superseded,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.applier.diff import rules_for
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
 from services.applier.kube.session import (
@@ -25,6 +26,7 @@ from services.applier.kube.session import (
     Session,
 )
 from services.applier.observe import Observer
+from services.applier.options import IgnoreRule
 from services.applier.planned import (
     Applied,
     Create,
@@ -41,6 +43,7 @@ from services.applier.planned import (
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
+from services.applier.yielding import without_conflicts, without_ignored
 from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, ObjectKey
 from shared.errors import TransientError
@@ -78,19 +81,28 @@ class Steps:
     recreates: Callable[[Wanted], bool]
     """Tells whether an object may be deleted and made anew when it cannot be changed."""
     warn: Callable[[str], None]
+    ignore: tuple[IgnoreRule, ...] = ()
+    """Fields that are left to whoever else owns them (I8)."""
+    yields: bool = False
+    """Fields in conflict are left to their owners (G3)."""
 
     async def apply(self, step: Create | Patch) -> Outcome:
         """Apply an object."""
         uid = step.uid if isinstance(step, Patch) else ""
+        body = await self._body(step)
         for attempt in range(ATTEMPTS):
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
-            reply = await self._patch(resource, step.wanted, uid, force=step.force)
+            reply = await self._patch(resource, step.key, _with_uid(body, uid), force=step.force)
             if reply.ok and reply.body is not None:
                 return await self._applied(step.wanted, reply, reply.body)
             failure = reply.failure(step.key)
             if failure.error is ErrorClass.IMMUTABLE and uid and self.recreates(step.wanted):
                 return await self.recreate(Recreate(step.wanted, uid))
+            if self.yields and failure.conflicts:
+                self.warn(f"{step.key}: left to others: {', '.join(failure.fields)}")
+                body = without_conflicts(body, failure.conflicts)
+                continue
             if failure.error not in _AGAIN:
                 break
             await asyncio.sleep(0.0 if failure.error is ErrorClass.STALE else SOON_S * 4**attempt)
@@ -225,12 +237,18 @@ class Steps:
             await self.mapper.refresh(older_than_s=SOON_S)
         return all(self.mapper.find(key, version) for version in versions)
 
-    async def _patch(self, resource: Resource, wanted: Wanted, uid: str, *, force: bool) -> Reply:
+    async def _body(self, step: Create | Patch) -> bytes:
+        """Return what is sent: all of the object, but for ignored fields that somebody else owns by now."""
+        if isinstance(step, Create) or not rules_for(step.key, self.ignore):
+            return step.wanted.body
+        path = self._served_as(step.key).path(step.key.namespace, step.key.name)
+        reply = await self._send(Request("GET", path, accept=METADATA))
+        return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
+
+    async def _patch(self, resource: Resource, key: ObjectKey, body: bytes, *, force: bool) -> Reply:
         query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
-        path = resource.path(wanted.key.namespace, wanted.key.name)
-        return await self._write(
-            Request("PATCH", path, query, _with_uid(wanted.body, uid), content_type=APPLY, accept=METADATA)
-        )
+        path = resource.path(key.namespace, key.name)
+        return await self._write(Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA))
 
     async def _applied(self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any]) -> Outcome:
         for warning in reply.warnings:
