@@ -1,53 +1,147 @@
-"""Decide what each target is made of: one app on one cluster, and the files that its engine reads."""
+"""Decide which targets a commit has: every app on every cluster that it is for, and what each is made of.
+
+Clusters with the same layers share one `AppInputs`: a thousand of them cost look-ups, not renders.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from shared.core.canonical import digest, encode
-from shared.core.trees import EntryKind, Tree
+from services.renderer.contents import Content
+from services.renderer.inputs import AppInputs, Engine
+from services.renderer.reach import Reach
+from shared.core.selectors import matches
+from shared.core.trees import Tree
+from shared.errors import Finding, FindingsError
+from shared.fleet.model import App, Cluster, Fleet
+from shared.fleet.read import read_fleet
+from shared.messages import releases
+from shared.messages.sources import RenderRequest, Wanted
 
-Engine = Literal["plain", "kustomize", "helm"]
+__all__ = ["AppInputs", "Engine", "Plan", "Repository", "Target", "plan_of", "planned"]
+
+Place = tuple[str, str]
+"""A repository's URL and the ref that was asked for."""
 
 
-@dataclass(frozen=True)
-class AppInputs:
-    """Everything that an engine needs for one target; equal keys mean equal results, so each key is rendered once.
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Another repository as it could be had."""
 
-    All paths are within `tree`, without a leading slash; every path named here was seen to exist.
-    """
+    tree: Tree | None = None
+    """None: it could not be had, and `finding` says why."""
+    finding: Finding | None = None
+    provenance: int = 0
+    """Its index in the provenance of the render."""
 
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One app on one cluster: what it is made of, or why there is nothing."""
+
+    cluster: str
     app: str
-    engine: Engine
-    namespace: str
-    """The namespace of objects that name none; never empty."""
-    tree: Tree
-    path: str
-    """The app's folder: that of `app.yaml`, or the path in the other repository that it names."""
-    reads: tuple[str, ...]
-    """Files and folders that the engine may see, sorted, none inside another: plain: its YAML files; kustomize: the
-    root and every folder that it reaches; helm: the chart and the values files. What is not below one of them must not be shown to an engine."""
-    layers: tuple[str, ...] = ()
-    """Existing layers in order, later wins. plain: files or folders, each listed in `files`; kustomize: components
-    to add to `root`; helm: values files."""
-    files: tuple[tuple[str, ...], ...] = ()
-    """plain only: the YAML files of the app's base and of each layer, in order; equal objects of a later group replace."""
-    root: str = ""
-    """kustomize: the folder to build; helm: the folder or the `.tgz` of the chart."""
-    template: Literal["", "jinja"] = ""
-    values: str = ""
-    """What a template may see, in canonical JSON: `{"cluster": {"labels", "name", "values"}}`; empty without template."""
-    parameters: str = ""
-    """helm: canonical JSON of `{"release", "kubeVersion", "apiVersions", "values", "allowNondeterministic"}`."""
+    inputs: AppInputs | None
+    findings: tuple[Finding, ...] = ()
+    provenance: tuple[int, ...] = (0,)
 
-    @cached_property
-    def key(self) -> str:
-        """The sha256 over what it reads and its parameters; tool versions are the engines' part."""
-        seen = {}
-        for path in self.reads:
-            entry = self.tree.entry(path)
-            seen[path] = (entry.kind, entry.id) if entry else (EntryKind.FILE, "")
-        engine = [self.engine, self.path, self.root, self.layers, self.files, self.template, self.values]
-        return digest(encode([engine, self.namespace, self.parameters, seen]))
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All targets of a commit."""
+
+    fleet: Fleet
+    clusters: tuple[Cluster, ...] = ()
+    """The clusters that count, with their effective labels."""
+    targets: tuple[Target, ...] = ()
+    needs: tuple[Wanted, ...] = ()
+    """Every other repository that an app names, sorted."""
+    complete: bool = True
+    """What is absent here is meant to be absent."""
+    findings: tuple[Finding, ...] = ()
+    """What belongs to no target."""
+
+
+def planned(request: RenderRequest, trees: Sequence[Tree], registered: Iterable[releases.Cluster]) -> Plan:
+    """Return the plan of a request; `trees` are those of its checkout and of the others, in order."""
+    repositories = {
+        (each.repository, each.asked_ref): Repository(tree, provenance=index)
+        for index, (each, tree) in enumerate(zip(request.others, trees[1:], strict=True), start=1)
+    }
+    for failed in request.failures:
+        text = f"{failed.repository}: {failed.message}"
+        finding = Finding(failed.code, text, hint=failed.hint)
+        repositories.setdefault((failed.repository, failed.asked_ref), Repository(finding=finding))
+    fleet = read_fleet(trees[0], request.source)
+    return plan_of(fleet, trees[0], effective(fleet, registered), repositories)
+
+
+def plan_of(fleet: Fleet, tree: Tree, clusters: Sequence[Cluster], repositories: Mapping[Place, Repository]) -> Plan:
+    """Return the targets of `fleet`, whose own files are in `tree`, on `clusters`."""
+    wanted = sorted({(app.elsewhere.repository, app.elsewhere.ref) for app in fleet.apps if app.elsewhere})
+    if not fleet.readable:
+        return Plan(fleet, tuple(clusters), complete=False, findings=fleet.findings)
+    targets: list[Target] = []
+    findings = list(fleet.findings)
+    reaches: dict[Place, Reach] = {}
+    for app in fleet.apps:
+        place = (app.elsewhere.repository, app.elsewhere.ref) if app.elsewhere else ("", "")
+        home = repositories.get(place) if app.elsewhere else Repository(tree)
+        if home is None:
+            continue
+        chosen = [each for each in clusters if _is_for(app, each)]
+        if home.tree is None:
+            targets += [_failed(app, each, home) for each in chosen]
+            continue
+        reach = reaches.setdefault(place, Reach(home.tree))
+        content = Content(app, home.tree, app.elsewhere.path if app.elsewhere else app.folder, reach)
+        targets += [_target(app, each, content, home.provenance) for each in chosen]
+        findings += content.unused()
+    return Plan(
+        fleet,
+        tuple(clusters),
+        tuple(targets),
+        tuple(Wanted(repository=repository, ref=ref) for repository, ref in wanted),
+        complete=fleet.whole and all(place in repositories for place in wanted),
+        findings=tuple(findings),
+    )
+
+
+def effective(fleet: Fleet, registered: Iterable[releases.Cluster]) -> tuple[Cluster, ...]:
+    """Return the clusters that count: git wins over the hub, the hub over claims; unreadable ones are left out."""
+    declared = {cluster.name: cluster for cluster in fleet.clusters}
+    found: dict[str, Cluster] = dict(declared)
+    for known in registered:
+        if known.membership is releases.Membership.REMOVED and known.cluster not in declared:
+            continue
+        own = declared.get(known.cluster, Cluster(known.cluster))
+        if fleet.governs:
+            # What git said at another commit counts no more.
+            kept = {name: value for name, value in known.labels.items() if known.origins.get(name) != "git"}
+            values = own.values
+        else:
+            kept, values = known.labels, known.values
+        found[known.cluster] = replace(own, labels={**kept, **own.labels}, values=values)
+    return tuple(found[name] for name in sorted(found) if name not in fleet.unreadable_clusters)
+
+
+def _is_for(app: App, cluster: Cluster) -> bool:
+    targets = app.written.targets
+    return not targets or any(matches(selector, cluster.labels) for selector in targets)
+
+
+def _target(app: App, cluster: Cluster, content: Content, provenance: int) -> Target:
+    sources = (0, provenance) if provenance else (0,)
+    try:
+        return Target(cluster.name, app.name, content.inputs(cluster), provenance=sources)
+    except FindingsError as error:
+        findings = tuple(replace(each, cluster=cluster.name) for each in error.findings)
+        return Target(cluster.name, app.name, None, findings, sources)
+
+
+def _failed(app: App, cluster: Cluster, home: Repository) -> Target:
+    line, column = (app.line, app.column)
+    cause = home.finding or Finding("source.unreachable", "the repository could not be had")
+    finding = replace(cause, file=app.file, line=line, column=column, cluster=cluster.name, app=app.name)
+    return Target(cluster.name, app.name, None, (finding,))

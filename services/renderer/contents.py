@@ -1,0 +1,193 @@
+"""Decide what an app is made of for a set of layers: which engine, and the files that it reads."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.renderer.inputs import AppInputs, Engine
+from services.renderer.layers import CLUSTER, Layers, joined
+from services.renderer.reach import Reach, outermost
+from shared.core.canonical import encode
+from shared.core.trees import EntryKind, Tree
+from shared.errors import Finding, FindingsError
+from shared.fleet.model import App, Cluster
+from shared.fleet.read import CHART, is_file, yaml_files
+
+_ARCHIVES = (".tgz", ".tar.gz")
+_Found = Sequence[tuple[int, str]]
+
+
+class Content:
+    """An app's content in the tree that holds it."""
+
+    def __init__(self, app: App, tree: Tree, folder: str, reach: Reach) -> None:
+        self._app = app
+        self._tree = tree
+        self._folder = folder
+        self._reach = reach
+        self._layers = Layers(tree, folder, app.written.layers)
+        self._known: dict[object, AppInputs | FindingsError] = {}
+        self._possible = tuple(self._layers.possible())
+        self.used: set[int] = set()
+        """The positions of layers that some cluster got."""
+        self.engine = self._engine()
+
+    def inputs(self, cluster: Cluster) -> AppInputs:
+        """Return what the engine needs for `cluster`; clusters with the same layers get the same value.
+
+        Raises:
+            FindingsError: the app has no content for this cluster.
+        """
+        # The cluster's own name wins over a label of that name.
+        layers = self._layers.of({**cluster.labels, CLUSTER: cluster.name})
+        self.used.update(index for index, _ in layers)
+        values = self._values(cluster)
+        key = (layers, values)
+        if key not in self._known:
+            try:
+                self._known[key] = self._made(layers, values)
+            except FindingsError as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, FindingsError):
+            raise found
+        return found
+
+    def unused(self) -> list[Finding]:
+        """Return a warning for each layer that no cluster got."""
+        return [
+            self._finding(
+                "fleet.unused-layer",
+                f"no cluster has the layer {pattern!r}",
+                index,
+                hint="the folder or file is not there, or no cluster has these labels",
+                severity="warning",
+            )
+            for index, pattern in enumerate(self._app.written.layers)
+            if index not in self.used
+        ]
+
+    def _engine(self) -> Engine:
+        written = self._app.written
+        for engine in ("helm", "plain", "kustomize"):
+            if getattr(written, engine) is not None:
+                return engine
+        if self._reach.kustomization(self._folder) is not None:
+            return "kustomize"
+        if is_file(self._tree, joined(self._folder, CHART)):
+            return "helm"
+        if any(self._reach.kustomization(path) is not None for path in self._possible):
+            return "kustomize"
+        return "plain"
+
+    def _values(self, cluster: Cluster) -> str:
+        """Return what a template may see, or nothing where there is none."""
+        if self.engine != "plain" or not (self._app.written.plain and self._app.written.plain.template):
+            return ""
+        seen = {"name": cluster.name, "labels": dict(cluster.labels), "values": dict(cluster.values)}
+        return encode({"cluster": seen}).decode()
+
+    def _made(self, layers: _Found, values: str) -> AppInputs:
+        folder = self._tree.entry(self._folder)
+        if folder is None or folder.kind is not EntryKind.FOLDER:
+            raise FindingsError([self._finding("fleet.no-folder", f"there is no folder {self._folder!r}")])
+        parts: Mapping[str, Any] = {"plain": self._plain, "kustomize": self._kustomize, "helm": self._helm}[self.engine](
+            layers
+        )
+        return AppInputs(
+            app=self._app.name,
+            engine=self.engine,
+            namespace=self._app.namespace,
+            tree=self._tree,
+            path=self._folder,
+            template="jinja" if values else "",
+            values=values,
+            **parts,
+        )
+
+    def _plain(self, layers: _Found) -> Mapping[str, Any]:
+        taken = {*self._possible, self._app.file if self._app.elsewhere is None else ""} - {""}
+        base = tuple(path for path in yaml_files(self._tree, self._folder) if not _within(path, taken))
+        groups = (base, *(self._files(path) for _, path in layers))
+        if not any(groups):
+            text = f"there are no YAML files in {self._folder or 'the repository'}"
+            raise FindingsError([self._finding("fleet.no-manifests", text, hint="add one, or remove the app")])
+        return {
+            "files": groups,
+            "layers": tuple(path for _, path in layers),
+            "reads": outermost(path for group in groups for path in group),
+        }
+
+    def _files(self, layer: str) -> tuple[str, ...]:
+        return (layer,) if is_file(self._tree, layer) else tuple(yaml_files(self._tree, layer))
+
+    def _kustomize(self, layers: _Found) -> Mapping[str, Any]:
+        empty = [(index, path) for index, path in layers if self._reach.kustomization(path) is None]
+        if empty:
+            raise FindingsError(
+                [
+                    self._finding("render.no-kustomization", f"the layer {path} has no kustomization", index)
+                    for index, path in empty
+                ]
+            )
+        overlays = [(index, path) for index, path in layers if not self._reach.is_component(path)]
+        if len(overlays) > 1:
+            names = " and ".join(path for _, path in overlays)
+            text = f"{names} are both a Kustomization, and only one layer can be"
+            hint = "make the others a Component: `kind: Component`"
+            raise FindingsError([self._finding("fleet.two-overlays", text, overlays[1][0], hint=hint)])
+        if not overlays and self._reach.kustomization(self._folder) is None:
+            text = f"there is no kustomization in {self._folder or 'the repository'}"
+            text += " and none of the layers is there for this cluster" if self._app.written.layers else ""
+            hint = "add a kustomization.yaml, or narrow the app's targets"
+            raise FindingsError([self._finding("render.no-kustomization", text, hint=hint)])
+        root = overlays[0][1] if overlays else self._folder
+        added = tuple(path for _, path in layers if path != root)
+        return {"root": root, "layers": added, "reads": self._reach.of((root, *added))}
+
+    def _helm(self, layers: _Found) -> Mapping[str, Any]:
+        helm = self._app.written.helm
+        root = joined(self._folder, helm.chart if helm else ".")
+        is_chart = is_file(self._tree, root) if root.endswith(_ARCHIVES) else is_file(self._tree, joined(root, CHART))
+        findings = [
+            self._finding("fleet.bad-layer", f"the layer {path} is a folder, a chart takes files of values", index)
+            for index, path in layers
+            if not is_file(self._tree, path)
+        ]
+        if not is_chart:
+            findings.append(self._finding("render.no-chart", f"there is no chart in {root or 'the repository'}"))
+        if findings:
+            raise FindingsError(findings)
+        parameters = {
+            "release": (helm and helm.release) or self._app.name,
+            "kubeVersion": helm.kube_version if helm else "",
+            "apiVersions": helm.api_versions if helm else (),
+            "values": helm.values if helm else {},
+            "allowNondeterministic": bool(helm and helm.allow_nondeterministic),
+        }
+        files = tuple(path for _, path in layers)
+        return {
+            "root": root,
+            "layers": files,
+            "reads": outermost((root, *files)),
+            "parameters": encode(parameters).decode(),
+        }
+
+    def _finding(
+        self, code: str, message: str, layer: int | None = None, *, hint: str = "", severity: str = "error"
+    ) -> Finding:
+        """Return a finding at the place of a layer, or of the app."""
+        app = self._app
+        line, column = (app.line, app.column) if layer is None else app.layer_places[layer]
+        return Finding(code, message, app.file, line, column, hint, app=app.name, severity=severity)
+
+
+def _within(path: str, taken: set[str]) -> bool:
+    """Tell whether `path` or a folder that it is in stands in `taken`."""
+    while path:
+        if path in taken:
+            return True
+        path = posixpath.dirname(path)
+    return False
