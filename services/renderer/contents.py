@@ -13,7 +13,7 @@ from shared.core.canonical import encode
 from shared.core.trees import EntryKind, Tree
 from shared.errors import Finding, FindingsError
 from shared.fleet.model import App, Cluster
-from shared.fleet.read import CHART, is_file, yaml_files
+from shared.fleet.read import CHART, YAML, is_file, yaml_files
 
 _ARCHIVES = (".tgz", ".tar.gz")
 _Found = Sequence[tuple[int, str]]
@@ -108,7 +108,7 @@ class Content:
         )
 
     def _plain(self, layers: _Found) -> Mapping[str, Any]:
-        taken = {*self._possible, self._app.file if self._app.elsewhere is None else ""} - {""}
+        taken = {*self._possible, *([self._app.file] if self._app.file.endswith(YAML) else [])}
         base = tuple(path for path in yaml_files(self._tree, self._folder) if not _within(path, taken))
         groups = (base, *(self._files(path) for _, path in layers))
         if not any(groups):

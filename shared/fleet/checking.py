@@ -132,7 +132,7 @@ def _real(value: Any, loc: Sequence[str | int]) -> Path:
         if (isinstance(value, Mapping) and step in value) or (
             isinstance(value, list) and isinstance(step, int) and step < len(value)
         ):
-            value = value[step]
+            value = value[step]  # type: ignore[index]  # checked above for both kinds
         elif not (index == len(loc) - 1 and isinstance(value, Mapping)):
             continue
         path.append(step)
