@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from services.renderer.cache import RenderCache
 from services.renderer.engines import Bundle, Engines
 from services.renderer.engines.child import SandboxError
-from services.renderer.targets import AppInputs
+from services.renderer.inputs import AppInputs
 from shared import subjects
 from shared.bus.blobs import blob_place, has_blob
 from shared.bus.connection import Bus
@@ -22,8 +22,7 @@ from shared.bus.storing import store_blob
 from shared.core.canonical import digest
 from shared.core.seal import compress, seal
 from shared.errors import Finding, FindingsError
-from shared.messages.blobs import BlobRef
-from shared.messages.renders import BundleRef
+from shared.messages.blobs import BlobRef, BundleRef
 from shared.runtime import metrics
 
 FAILURES_KEPT = 10_000

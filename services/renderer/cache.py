@@ -15,8 +15,7 @@ from pathlib import Path
 from shared.core.canonical import NotJSONError, decode, digest, encode
 from shared.errors import Finding
 from shared.messages.base import MessageError
-from shared.messages.blobs import BlobRef
-from shared.messages.renders import BundleRef
+from shared.messages.blobs import BlobRef, BundleRef
 
 MAX_BYTES = 4 << 30
 # Pruned to this part of the limit, so that not every store has to look at all files.

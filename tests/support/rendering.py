@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from services.renderer.engines import Engines
-from services.renderer.targets import AppInputs
+from services.renderer.inputs import AppInputs
 from shared.core.canonical import encode
 from shared.errors import FindingsError
 from shared.git.trees import GitTree, reader_of

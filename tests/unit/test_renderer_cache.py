@@ -5,8 +5,7 @@ import os
 from services.renderer.cache import RenderCache
 from shared.core.canonical import digest
 from shared.errors import Finding
-from shared.messages.blobs import BlobRef
-from shared.messages.renders import BundleRef
+from shared.messages.blobs import BlobRef, BundleRef
 
 WARNING = Finding("object.duplicate", "twice", "a.yaml", 3, severity="warning")
 

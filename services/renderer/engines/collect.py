@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from services.renderer.targets import AppInputs
+from services.renderer.inputs import AppInputs
 from shared.core.trees import Entry, EntryKind, Tree
 from shared.errors import Finding, FindingsError
 

@@ -13,8 +13,8 @@ from services.renderer.engines import tools
 from services.renderer.engines.child import Child, ChildLostError
 from services.renderer.engines.collect import collected
 from services.renderer.engines.jobs import Answer, Job
+from services.renderer.inputs import AppInputs
 from services.renderer.sandbox import Limits
-from services.renderer.targets import AppInputs
 from shared.core.bundles import objects_of
 from shared.core.canonical import digest, encode
 from shared.core.objects import Manifest

@@ -1,0 +1,160 @@
+"""Answer one request: fetch its trees, plan its targets, have their bundles, publish what came of it.
+
+A request that cannot be answered because packs are gone ends with a statement of needs: the poller asks again once they are
+there. One that fails because of this machine or the bus is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from services.renderer.bundles import Bundles
+from services.renderer.listing import listing_of
+from services.renderer.packs import LostPacksError, Trees
+from services.renderer.targets import Plan, planned
+from shared import subjects
+from shared.bus.blobs import blob_place
+from shared.bus.connection import Bus, Delivery
+from shared.bus.storing import store_blob
+from shared.core.canonical import encode
+from shared.core.seal import compress
+from shared.core.trees import Tree
+from shared.git.trees import MissingObjectError
+from shared.messages.blobs import BlobRef
+from shared.messages.releases import ClusterIndex
+from shared.messages.renders import Provenance, Rendered, RenderListing
+from shared.messages.sources import Checkout, Needs, RenderRequest, Wanted
+from shared.runtime.logs import get_logger
+
+# A larger listing becomes a blob: every reader of RENDERED would carry it otherwise.
+INLINE_BYTES = 256 << 10
+PRUNE_EVERY = 100
+
+
+class Requests:
+    """Answers requests, several at a time."""
+
+    def __init__(self, bus: Bus, trees: Trees, bundles: Bundles, versions: Mapping[str, str]) -> None:
+        self._bus = bus
+        self._trees = trees
+        self._bundles = bundles
+        self._versions = dict(versions)
+        self._stated: dict[str, tuple[Wanted, ...]] = {}
+        self._held: dict[str, set[str]] = {}
+        self._answered = 0
+
+    def forget_bus(self) -> None:
+        """Believe nothing of what was said on the bus before: it is another one."""
+        self._bundles.forget_presence()
+        self._stated.clear()
+
+    async def take(self, delivery: Delivery) -> None:
+        """Answer the request of `delivery`.
+
+        Raises:
+            MessageError: it is none.
+            TransientError: the bus, or this machine, is why it did not work.
+        """
+        request = RenderRequest.from_bytes(delivery.data)
+        log = get_logger().bind(source=request.source, number=request.number, commit=request.checkout.commit.id)
+        started = datetime.now(UTC)
+        try:
+            rendered = await self._rendered(request, started)
+        except LostPacksError as error:
+            log.warning("packs_missed", repository_error=error.message)
+            await self._state_needs(request, (*_named(request),), error.digests)
+            return
+        except MissingObjectError:
+            # Half a tree: the store was damaged. The next attempt fetches everything anew.
+            await self._trees.forget()
+            raise
+        await self._bus.publish(subjects.rendered(request.source), rendered.to_bytes())
+        log.info(
+            "source_rendered",
+            reason=request.reason,
+            targets_ok=rendered.targets_ok,
+            targets_failed=rendered.targets_failed,
+            complete=rendered.complete,
+            duration_s=round((rendered.finished_at - started).total_seconds(), 3),
+        )
+        await self._tidy()
+
+    async def _rendered(self, request: RenderRequest, started: datetime) -> Rendered:
+        plan, clusters_version = await self._plan(request)
+        if plan.fleet.readable:
+            await self._state_needs(request, plan.needs)
+        outcomes = await self._bundles.of(request.source, [each.inputs for each in plan.targets if each.inputs])
+        listing = listing_of(plan, outcomes)
+        failed = sum(not target.bundle for target in listing.targets)
+        inline, blob = await self._placed(listing)
+        checkout = request.checkout
+        return Rendered(
+            source=request.source,
+            number=request.number,
+            commit=checkout.commit.id,
+            ref=checkout.ref,
+            tree=checkout.commit.tree,
+            complete=plan.complete,
+            clusters_version=clusters_version,
+            provenance=tuple(_provenance(request.source, each) for each in (checkout, *request.others)),
+            tools=self._versions,
+            listing=inline,
+            listing_blob=blob,
+            targets_ok=len(listing.targets) - failed,
+            targets_failed=failed,
+            started_at=started,
+            finished_at=datetime.now(UTC),
+        )
+
+    async def _plan(self, request: RenderRequest) -> tuple[Plan, int]:
+        """Return what is to be rendered, and the version of the clusters it is for."""
+        checkouts = (request.checkout, *request.others)
+        trees: list[Tree] = [await self._trees.of(request.source, checkout) for checkout in checkouts]
+        self._held[request.source] = {checkout.commit.tree for checkout in checkouts}
+        stored = await self._bus.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
+        index = ClusterIndex.from_bytes(stored.data) if stored else ClusterIndex(version=0)
+        plan = await asyncio.to_thread(planned, request, trees, index.clusters)
+        return plan, index.version
+
+    async def _placed(self, listing: RenderListing) -> tuple[RenderListing | None, BlobRef | None]:
+        """Return the listing to be sent as it is, or the blob that holds it."""
+        content = await asyncio.to_thread(lambda: encode(listing.model_dump(mode="json", by_alias=True)))
+        if len(content) <= INLINE_BYTES:
+            return listing, None
+        packed = await asyncio.to_thread(compress, content)
+        return None, await store_blob(self._bus, blob_place(subjects.HUB), packed)
+
+    async def _state_needs(
+        self, request: RenderRequest, wanted: tuple[Wanted, ...], lost: tuple[str, ...] = ()
+    ) -> None:
+        """Say which repositories the fleet needs, when that changed, and which packs are gone."""
+        if not lost and self._stated.get(request.source, _named(request)) == wanted:
+            return
+        needs = Needs(source=request.source, number=request.number, repositories=wanted, lost_packs=lost)
+        await self._bus.publish(subjects.need(request.source), needs.to_bytes())
+        self._stated[request.source] = wanted
+
+    async def _tidy(self) -> None:
+        """Drop trees that no source has any more, now and then."""
+        self._answered += 1
+        if self._answered % PRUNE_EVERY == 0:
+            await self._trees.prune({tree for trees in self._held.values() for tree in trees})
+
+
+def _named(request: RenderRequest) -> tuple[Wanted, ...]:
+    """Return the other repositories that the poller follows for this fleet."""
+    known = [(each.repository, each.asked_ref) for each in request.others]
+    known += [(each.repository, each.asked_ref) for each in request.failures]
+    return tuple(Wanted(repository=repository, ref=ref) for repository, ref in sorted(known))
+
+
+def _provenance(source: str, checkout: Checkout) -> Provenance:
+    return Provenance(
+        source=source,
+        repository=checkout.repository,
+        ref=checkout.ref,
+        commit=checkout.commit.id,
+        tree=checkout.commit.tree,
+    )
