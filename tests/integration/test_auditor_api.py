@@ -19,6 +19,7 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/enrol/v1"),
+    ("POST", "/enrol/v1/renew"),
     ("GET", "/enrol/v1/hub"),
     ("GET", "/.well-known/towline"),
     ("GET", "/login"),

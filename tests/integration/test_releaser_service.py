@@ -1,0 +1,227 @@
+"""The releaser on a real bus: what it decided is there, signed, and stays the same whatever the bus loses."""
+
+import pytest
+from sqlalchemy import select
+
+from services.releaser.commands import Commands, Parts
+from services.releaser.keys import load_or_make
+from services.releaser.restored import Restored
+from services.releaser.service import VERBS
+from services.releaser.store import Store
+from services.releaser.tables import targets
+from shared import subjects
+from shared.bus.blobs import agent_place, blob_place, fetch_blob
+from shared.bus.storing import store_blob
+from shared.core.seal import seal
+from shared.core.status import Health, Result, Sync
+from shared.messages.facts import Command
+from shared.messages.releases import ClusterIndex
+from shared.messages.reports import Report
+from tests.support.releaser import START, dg, rendered
+from tests.support.releaser_hub import Agent, Hub, until
+
+
+@pytest.fixture
+async def hub(bus_server, tmp_path, connect):
+    made = Hub(bus_server, tmp_path / "hub", connect)
+    (tmp_path / "hub" / "keys" / "bus").symlink_to(tmp_path / "bus-keys")
+    await made.open()
+    return made
+
+
+async def test_an_agent_joins_and_reads_what_was_rendered_for_it(hub, connect):
+    async with hub.running():
+        agent = await hub.join("c1", labels={"env": "dev"})
+        bus = await connect(agent.credentials())
+        document, releases = await agent.reads(bus)
+        assert (document.cluster, document.hub, releases) == ("c1", agent.token["root"], {})
+
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        _, releases = await agent.reads(bus, "web", "a")
+        blob = releases["web"]["bundle"]["blob"]
+        reference = (await hub.bundle("a")).blob
+        await fetch_blob(bus, agent_place(subjects.SHARED), reference, limit_bytes=1 << 20)
+        assert (blob["digest"], blob["key"]) == (reference.digest, reference.key)
+
+        stored = await hub.renderer.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
+        (known,) = ClusterIndex.from_bytes(stored.data).clusters
+        assert (known.cluster, known.membership, known.labels) == ("c1", "joined", {"env": "dev"})
+
+
+async def test_a_report_that_settles_narrows_what_the_next_release_may_delete(hub, connect):
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        await agent.reads(bus, "web", "a")
+        await hub.render(rendered(2, {("c1", "web"): "b"}))
+        _, releases = await agent.reads(bus, "web", "b")
+        assert releases["web"]["deletes"] == ["/ConfigMap:web/one"]
+
+        report = Report(
+            id="1",
+            session="s",
+            counter=1,
+            cluster="c1",
+            app="web",
+            epoch=1,
+            generation=2,
+            result=Result.SUCCEEDED,
+            sync=Sync.SYNCED,
+            health=Health.CURRENT,
+            settled=True,
+            started_at=START,
+            finished_at=START,
+        )
+        await bus.publish(subjects.report("c1", "result"), report.to_bytes())
+
+        async def taken():
+            async with Store.open(hub.settings().database_url) as store, store.reading() as view:
+                rows = await view.rows(select(targets.c.runs))
+            return [list(run) for run in rows[0].runs] == [[1, 2, dg("b")]]
+
+        await until(taken)
+
+
+async def test_a14_a_wiped_bus_gets_everything_back_byte_for_byte(hub, connect):
+    """A14, A03."""
+    async with hub.running():
+        agent = await hub.join("c1")
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        await agent.reads(await connect(agent.credentials()), "web", "a")
+        before = await hub.desired("c1")
+        await hub.wipe()
+
+        async def asked():
+            found = await hub.steward.stored_subjects(subjects.COMMANDS, "towline.command.poller.*")
+            return list(found)
+
+        assert await until(asked)
+        assert await hub.desired("c1") is None
+
+        await hub.bundle("a")
+
+        async def back():
+            return await hub.desired("c1") == before
+
+        assert await until(back)
+        assert await hub.renderer.last(subjects.CLUSTERS, subjects.cluster("c1")) is not None
+
+
+async def test_what_was_decided_before_a_crash_is_published_at_the_next_start(hub):
+    async with hub.running():
+        await hub.join("c1")
+        await hub.join("c2")
+    command = Command(id="1", verb="suspend", arguments={"cluster": "c1"}, actor="ada", at=START)
+    before = await hub.desired("c1"), await hub.desired("c2")
+    await _decide_without_a_bus(hub, command)
+
+    async with hub.running():
+
+        async def published():
+            return await hub.desired("c1") != before[0] and await hub.facts("suspended")
+
+        await until(published)
+    assert await hub.desired("c2") == before[1]
+
+
+async def _decide_without_a_bus(hub, command):
+    settings = hub.settings()
+    parts = Parts(load_or_make(settings.keys), hub.server.keys, Restored(), lambda: "", ())
+    async with Store.open(settings.database_url) as store:
+        await Commands(store, parts, VERBS).carry_out(command)
+
+
+async def test_f31_an_older_database_publishes_nothing_until_it_is_adopted(hub, connect, tmp_path):
+    """F31."""
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        await agent.reads(bus)
+    backup = (tmp_path / "hub" / "releaser.db").read_bytes()
+    async with hub.running():
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        await agent.reads(bus, "web", "a")
+    for name in ("releaser.db", "releaser.db-wal", "releaser.db-shm"):
+        (tmp_path / "hub" / name).unlink(missing_ok=True)
+    (tmp_path / "hub" / "releaser.db").write_bytes(backup)
+    newest = await hub.desired("c1")
+    async with hub.running() as life:
+
+        async def noticed():
+            return not life.readiness()["parts"].get("publishing", {}).get("ready", True)
+
+        await until(noticed)
+        await hub.render(rendered(2, {("c1", "web"): "b"}))
+        assert "towline hub adopt" in life.readiness()["parts"]["publishing"]["why"]
+        assert await hub.desired("c1") == newest
+
+        answer = await hub.give("adopt")
+        assert answer.data["ok"]
+        document, releases = await agent.reads(bus, "web", "b")
+        assert (document.epoch, releases["web"]["epoch"]) == (2, 2)
+
+
+async def test_a_token_works_once_and_only_with_a_proven_key(hub):
+    async with hub.running():
+        token = await hub.token("c1")
+        first, second = Agent(hub, "c1", token), Agent(hub, "c1", token)
+        forged = {**first.enrolment(token["secret"]), "public_key": second.public}
+        assert (await hub.give("enrol", **forged)).data["code"] == "enrol.proof"
+        assert (await hub.give("enrol", **first.enrolment("other"))).data["code"] == "enrol.token-unknown"
+
+        assert (await hub.give("enrol", **first.enrolment(token["secret"]))).data["ok"]
+        again = await hub.give("enrol", **first.enrolment(token["secret"]))
+        assert again.data["ok"], "an answer that got lost can be asked for again"
+        assert (await hub.give("enrol", **second.enrolment(token["secret"]))).data["code"] == "enrol.token-used"
+
+
+async def test_a_second_kubernetes_cluster_under_one_name_cuts_both_off(hub, connect):
+    """F24."""
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        await agent.reads(bus)
+        token = await hub.token("c1")
+        other = Agent(hub, "c1", token, uid="another")
+        answer = await hub.give("enrol", **other.enrolment(token["secret"]))
+        assert answer.data["code"] == "enrol.second-uid"
+
+        async def cut_off():
+            return not bus.connected
+
+        await until(cut_off)
+        assert await hub.facts("cluster-quarantined")
+
+
+async def test_a_revoked_agent_is_cut_off_and_may_not_renew(hub, connect):
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        assert (await hub.give("cluster-revoke", cluster="c1")).data["ok"]
+
+        async def cut_off():
+            return not bus.connected
+
+        await until(cut_off)
+        renewal = {"cluster": "c1", "public_key": agent.public, "nonce": "n", "proof": "00", "uid": agent.uid}
+        assert (await hub.give("renew", **renewal)).data["code"] == "enrol.unknown"
+
+
+async def test_a_desired_document_waits_for_its_bundles(hub, connect):
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        await agent.reads(bus)
+        before = await hub.desired("c1")
+        await hub.render(rendered(1, {("c1", "web"): "a"}), store=False)
+
+        async def asked():
+            return await hub.steward.stored_subjects(subjects.COMMANDS, "towline.command.poller.*")
+
+        await until(asked)
+        assert await hub.desired("c1") == before
+
+        sealed = seal(b"content of a", b"s" * 32)
+        await store_blob(hub.renderer, blob_place(subjects.SHARED), sealed.data)
+        await agent.reads(bus, "web", "a")
