@@ -51,6 +51,11 @@ def pack(source: str, digest: str, index: int) -> str:
     return f"{ROOT}.source.{source}.{digest}.{index}"
 
 
+def packs_of(source: str, digest: str = "*") -> str:
+    """Return the filter of all chunks of a source's packs, or of one pack."""
+    return f"{ROOT}.source.{source}.{digest}.*"
+
+
 def need(source: str) -> str:
     """Return the subject of what a fleet lacks."""
     return f"{ROOT}.need.{source}"

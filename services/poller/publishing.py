@@ -36,6 +36,8 @@ from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
 
 RETRY_S = 1.0
+SWEPT_AFTER = 2
+"""Requests."""
 LONGEST_RETRY_S = 30.0
 
 
@@ -49,6 +51,11 @@ class Publisher:
     secret: bytes = field(repr=False)
     _hopeless: dict[Key, str] = field(default_factory=dict)
     """Trees that cannot be packed: trying again changes nothing."""
+    _named: set[str] = field(default_factory=set)
+    """The packs of the last request."""
+    _unnamed: dict[str, int] = field(default_factory=dict)
+    """Packs that are on the bus, and how many requests went by without them."""
+    _found_old: bool = False
 
     async def run(self, life: Lifecycle) -> None:
         """Publish whatever comes up until the program stops."""
@@ -79,11 +86,14 @@ class Publisher:
         await self._say()
         if not self.watcher.state.request_reason:
             return
+        if not self._found_old:
+            await self._find_old()
         for each in unpacked(self.watcher.state):
             await self._pack(each)
         # A tree that cannot be packed is a failure to state, before the request that goes without it.
         await self._say()
         await self._request()
+        await self._sweep()
 
     async def _say(self) -> None:
         state = self.watcher.state
@@ -138,6 +148,25 @@ class Publisher:
             if not step.without:
                 raise
         return Step(), seal(pack_of(read, tree), self.secret)
+
+    async def _sweep(self) -> None:
+        """Forget packs that no request has named for two requests in a row: a full stream would take no new ones.
+
+        A renderer that still works on an older request misses them, and asks for a full pack.
+        """
+        named = {pack.digest for each in self.watcher.state.followed if each.chain for pack in each.chain.packs}
+        self._unnamed = {digest: count + 1 for digest, count in self._unnamed.items() if digest not in named}
+        self._unnamed.update(dict.fromkeys(self._named - named, 0))
+        self._named = named
+        for digest in [digest for digest, count in self._unnamed.items() if count >= SWEPT_AFTER]:
+            await self.bus.purge(subjects.SOURCES, subjects.packs_of(self.watcher.name, digest))
+            del self._unnamed[digest]
+
+    async def _find_old(self) -> None:
+        """Note the packs that are on the bus from before: what was not swept then is swept now."""
+        stored = await self.bus.stored_subjects(subjects.SOURCES, subjects.packs_of(self.watcher.name))
+        self._named |= {subjects.token(subject, 2) for subject in stored}
+        self._found_old = True
 
     async def _request(self) -> None:
         state = self.watcher.state

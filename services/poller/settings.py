@@ -17,6 +17,8 @@ from shared.git.urls import parse_url, prefix_of
 from shared.runtime.settings import ServiceSettings, Texts, settings_for
 
 _FORM = "write NAME=URL, or NAME=URL#REF with a branch, a tag, a range like v1.x or a commit"
+# Ranges of versions hold commas and spaces too; a source begins with its name.
+_BETWEEN = re.compile(r"[,\s]+(?=[\w.-]+=[a-z/.~])")
 # Whatever else stands before the first equals sign may be part of a URL with a password in it.
 _HARMLESS = re.compile(r"[\w.-]{1,100}")
 
@@ -68,7 +70,7 @@ def _source(value: Any) -> Any:
 
 
 def _sources(value: Any) -> Any:
-    return tuple(text for text in value.replace(",", " ").split() if text) if isinstance(value, str) else value
+    return tuple(_BETWEEN.split(value.strip())) if isinstance(value, str) and value.strip() else value or ()
 
 
 class PollerSettings(ServiceSettings):

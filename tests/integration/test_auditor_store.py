@@ -1,6 +1,5 @@
 import asyncio
 import sqlite3
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from services.auditor import facts, fold
+from services.auditor.ledger import ORIGIN
 from services.auditor.store import Store, StoreUnavailableError
 from services.auditor.tables import metadata, revisions, targets
 from shared.core.status import Health, Result, Sync
@@ -64,15 +64,32 @@ def histories(draw):
     return found
 
 
-async def final_state(batches):
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """A function: coroutine function, batches → its result, over one store that is emptied before."""
+    folder = tmp_path_factory.mktemp("lasting")
+    with asyncio.Runner() as runner:
+        opening = Store.open(url(folder))
+        store = runner.run(opening.__aenter__())
+
+        async def emptied(ask, batches):
+            async with store._writer.begin() as connection:
+                for table in metadata.sorted_tables:
+                    await connection.execute(table.delete())
+            store._position, store._hash = 0, ORIGIN
+            return await ask(store, batches)
+
+        yield lambda ask, batches: runner.run(emptied(ask, batches))
+        runner.run(opening.__aexit__(None, None, None))
+
+
+async def final_state(store, batches):
     """Return the keys of the ledger and all rows, without what depends on when the auditor looked."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with Store.open(url(folder)) as store:
-            for batch in batches:
-                await store.write(batch)
-            assert await store.verify() is None
-            keys = sorted(entry.key for entry in await store.entries(0, 10_000))
-            tables = {name: await rows(store, table) for name, table in metadata.tables.items() if name != "ledger"}
+    for batch in batches:
+        await store.write(batch)
+    assert await store.verify() is None
+    keys = sorted(entry.key for entry in await store.entries(0, 10_000))
+    tables = {name: await rows(store, table) for name, table in metadata.tables.items() if name != "ledger"}
     for row in tables["revisions"]:
         for stage in ("rendered", "released", "applied", "healthy"):
             row.pop(f"{stage}_at")
@@ -84,13 +101,13 @@ async def final_state(batches):
 
 @settings(max_examples=30, deadline=None)
 @given(histories(), st.data())
-def test_order_and_number_of_deliveries_do_not_matter(history, data):
+def test_order_and_number_of_deliveries_do_not_matter(lasting, history, data):
     again = data.draw(st.lists(st.sampled_from(history)))
     shuffled = data.draw(st.permutations(history + again))
     cut = data.draw(st.integers(0, len(shuffled)))
 
-    expected = asyncio.run(final_state([history]))
-    found = asyncio.run(final_state([shuffled[:cut], shuffled[cut:]]))
+    expected = lasting(final_state, [history])
+    found = lasting(final_state, [shuffled[:cut], shuffled[cut:]])
 
     assert found == expected
 

@@ -255,6 +255,36 @@ async def test_lost_packs_come_again_as_one_full_pack(bus_server, line, store, l
     assert (tree.read("a"), tree.read("b")) == (b"2", b"2")
 
 
+async def test_packs_that_nothing_names_leave_the_bus(bus_server, line, local_git, tmp_path):
+    """I11: they would fill the stream in the end."""
+    first = local_git.commit("fleet", {"a": os.urandom(2000)})
+    async with polling(bus_server, tmp_path, source(local_git, "fleet"), interval_s=60):
+        old = await line.request_at(first)
+        for _ in range(2):
+            await line.command("rebuild")
+            # Another tree: the full pack is another one.
+            commit = local_git.commit("fleet", {"a": os.urandom(2000)})
+            await line.command("sync")
+            await line.request_at(commit)
+    async with polling(bus_server, tmp_path, source(local_git, "fleet"), interval_s=60) as (_, bus):
+        for _ in range(4):
+            await line.command("render")
+            request = await line.next("requests")
+        stored = await line_packs(bus, gone=old.checkout.packs[0].digest)
+
+    assert {pack.digest for pack in request.checkout.packs} <= stored
+
+
+async def line_packs(bus, *, gone):
+    """Return the packs on the bus as soon as one is gone."""
+    while True:
+        stored = await bus.stored_subjects(subjects.SOURCES, subjects.packs_of("fleet"))
+        digests = {subjects.token(subject, 2) for subject in stored}
+        if gone not in digests:
+            return digests
+        await bus.pause(0.02)
+
+
 async def test_commands_are_answered(bus_server, line, local_git, tmp_path):
     commit = local_git.commit("fleet", {"a": "1"})
     async with polling(bus_server, tmp_path, source(local_git, "fleet"), interval_s=60):
