@@ -104,7 +104,7 @@ async def test_another_repository_is_asked_for_and_rendered_from(bus_server, tmp
     local_git.commit("platform", {"deploy/kustomization.yaml": "resources: [a.yaml]", "deploy/a.yaml": config_map()})
     app = f"source: {{repo: '{local_git.path('platform')}', ref: main, path: deploy}}\n"
     commit = fleet({**FLEET, "apps/platform/app.yaml": app})
-    async with line(bus_server, tmp_path, source) as renders:
+    async with line(bus_server, tmp_path, source, allow=[str(local_git.root)]) as renders:
         rendered = await renders.at(commit)
 
         assert (await renders.targets(rendered))["dev-1", "platform"] == ["ConfigMap/web"]

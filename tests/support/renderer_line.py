@@ -90,8 +90,8 @@ async def rendering(server: BusServer, folder, **changes):
 
 
 @asynccontextmanager
-async def line(server: BusServer, folder, *sources, **changes):
-    """Run a poller and a renderer; gives what comes out."""
+async def line(server: BusServer, folder, *sources, allow=(), **changes):
+    """Run a poller and a renderer; gives what comes out. Fleets may name repositories below the prefixes `allow`."""
     async with server.bus("releaser") as bus, server.bus("renderer") as reader, asyncio.TaskGroup() as tasks:
         found = Renders(bus, reader)
 
@@ -99,6 +99,6 @@ async def line(server: BusServer, folder, *sources, **changes):
             await found.rendered.put(Rendered.from_bytes(delivery.data))
 
         tasks.create_task(bus.consume(subjects.Durable(subjects.RENDERED, "releaser"), keep))
-        async with polling(server, folder, *sources), rendering(server, folder, **changes):
+        async with polling(server, folder, *sources, allow=tuple(allow)), rendering(server, folder, **changes):
             yield found
         bus.stop_intake()
