@@ -54,6 +54,15 @@ _STEERING = (
     ("steer:sync", "Look at git now, or have a cluster look again.", "sync fleet"),
     ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
 )
+_OFFLINE = (
+    (
+        "offline:render",
+        "Print the objects that each cluster would get, without hub or cluster.",
+        "render . --cluster prod-eu-01 -o json",
+    ),
+    ("offline:validate", "Name everything that is wrong with a fleet, at once.", "validate . -o github"),
+    ("offline:targets", "Show which cluster gets which app, and of what it is made.", "targets . --app web"),
+)
 _RUNNING = (
     ("demo.command:demo", "Show the whole line on this machine with simulated clusters.", "demo --clusters 20"),
     ("running:run", "Run one program alone; its settings come from TOWLINE_... variables.", "run poller"),
@@ -119,7 +128,14 @@ _CLUSTER = (
     ("cluster:remove", "Take a cluster out of the hub.", "cluster remove prod-eu-01 --keep"),
 )
 
-for parent, commands in ((app, _ASKING), (app, _STEERING), (app, _RUNNING), (hub, _HUB), (cluster, _CLUSTER)):
+for parent, commands in (
+    (app, _ASKING),
+    (app, _STEERING),
+    (app, _OFFLINE),
+    (app, _RUNNING),
+    (hub, _HUB),
+    (cluster, _CLUSTER),
+):
     for place, does, example in commands:
         parent.command(f"services.cli.{place}", help=does, help_epilogue=f"Example: towline {example}")
 for parent, named in ((hub, _HUB_RUNNING), (agent, _AGENT), (kubesim, _KUBESIM)):

@@ -75,6 +75,18 @@ def _sole_app(tree: Tree, source: str) -> Fleet:
     return Fleet(source, apps=(App(source, "", "", AppFile()),), findings=tuple(findings))
 
 
+def read_app_folder(tree: Tree, name: str) -> Fleet:
+    """Return the fleet of one app whose folder, with or without an `app.yaml`, is the whole of `tree`."""
+    if not is_file(tree, APP_FILE):
+        return _sole_app(tree, name)
+    findings: list[Finding] = []
+    app = _written_app(tree, name, "", findings)
+    found = tuple(_of_app(each, name) for each in findings)
+    if app is None:
+        return Fleet(name, unreadable_apps=(name,), findings=found)
+    return Fleet(name, apps=(app,), findings=found)
+
+
 def _app_files(tree: Tree) -> Iterator[str]:
     for entry in tree.folder(APPS):
         path = posixpath.join(APPS, entry.name, APP_FILE)
@@ -124,9 +136,15 @@ def _app(tree: Tree, entry: Entry, fleet: FleetFile | None, findings: list[Findi
     if problem := name_problem(entry.name):
         findings.append(Finding("fleet.bad-name", problem, folder, hint="rename the folder"))
         return None
-    file = posixpath.join(folder, APP_FILE)
-    if not is_file(tree, file):
+    if not is_file(tree, posixpath.join(folder, APP_FILE)):
         return _without_file(tree, entry.name, folder, findings)
+    return _written_app(tree, entry.name, folder, findings, fleet)
+
+
+def _written_app(
+    tree: Tree, name: str, folder: str, findings: list[Finding], fleet: FleetFile | None = None
+) -> App | None:
+    file = posixpath.join(folder, APP_FILE)
     document = sole_document(tree, file, findings)
     written = checked(AppFile, document, findings) if document else None
     if document is None or written is None:
@@ -138,7 +156,7 @@ def _app(tree: Tree, entry: Entry, fleet: FleetFile | None, findings: list[Findi
         return None
     line, column = document.at()
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
-    return App(entry.name, folder, file, written, elsewhere, line, column, places)
+    return App(name, folder, file, written, elsewhere, line, column, places)
 
 
 def _without_file(tree: Tree, name: str, folder: str, findings: list[Finding]) -> App | None:
@@ -178,8 +196,11 @@ def _elsewhere(
         findings.append(document.finding("fleet.outside", "the path leads out of the repository", ("source", "path")))
     if source.repo and not source.name:
         return Elsewhere(source.repo, source.ref, "" if path == "." else path)
-    named = fleet.sources.get(source.name) if fleet else None
-    if named is None and fleet is not None:
+    if fleet is None:
+        # One app's folder alone: who reads it must say where this repository is.
+        return Elsewhere(source.name, source.ref, "" if path == "." else path)
+    named = fleet.sources.get(source.name)
+    if named is None:
         known = ", ".join(sorted(fleet.sources)) or "none"
         text = f"there is no source {source.name!r}" if source.name else "the source names neither `repo` nor `name`"
         findings.append(document.finding("fleet.unknown-source", text, ("source",), hint=f"sources here: {known}"))

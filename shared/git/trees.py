@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-
-import pygit2
+from typing import TYPE_CHECKING
 
 from shared.core.trees import Entry, EntryKind
 from shared.errors import TransientError
 from shared.git.objects import BadObjectError, ObjectKind, entries
+
+if TYPE_CHECKING:
+    import pygit2
 
 FOLDERS_KEPT = 8192
 
@@ -97,6 +99,8 @@ class GitTree(ListedTree):
 
 def reader_of(repository: pygit2.Repository) -> Read:
     """Return a function that reads objects of `repository`; it raises `MissingObjectError`."""
+    import pygit2  # noqa: PLC0415  # the command reads checkouts on machines that have no pygit2
+
     database = repository.odb
 
     def read(object_id: str) -> tuple[ObjectKind, bytes]:

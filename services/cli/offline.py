@@ -1,0 +1,167 @@
+"""`towline render`, `validate` and `targets`: what git would do, without hub, cluster or network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from services.cli.offline_findings import Reported, report
+from services.cli.offline_fleet import Asked, plan_at
+from services.cli.offline_render import Made, made
+from services.cli.offline_yaml import manifest_text
+from services.cli.output import Column, Output, plain, say, show
+from services.renderer.targets import Plan, Target
+from services.renderer.validate import fleet_findings
+from shared.errors import Finding
+
+Rendered = Literal["yaml", "json", "dir"]
+Unsandboxed = Annotated[
+    bool, Parameter(name="--allow-unsandboxed", negative="", help="Run engines even where they cannot be confined.")
+]
+
+
+def render(
+    path: Path = Path(),
+    /,
+    *,
+    asked: Asked | None = None,
+    output: Annotated[Rendered, Parameter(name=["--output", "-o"], help="Form of the objects.")] = "yaml",
+    out: Annotated[Path, Parameter(help="With -o dir: the folder to write to.")] = Path("rendered"),
+    unsandboxed: Unsandboxed = False,
+) -> int:
+    """Print the objects that each cluster would get.
+
+    Args:
+        path: A checkout, a bare repository, or one app's folder.
+        asked: What of it.
+        output: How to print.
+        out: Where to write.
+        unsandboxed: Whether engines may run unconfined.
+    """
+    plan = plan_at(path, asked or Asked())
+    targets = made(plan.targets, unsandboxed=unsandboxed)
+    findings = _findings(plan, targets, asked or Asked())
+    errors = [each for each in findings if each.severity == "error"]
+    good = [each for each in targets if each.digest]
+    if output == "json":
+        warnings = [each for each in findings if each.severity != "error"]
+        print(json.dumps(_listing(good, errors, warnings), ensure_ascii=False, indent=1))
+    elif output == "dir":
+        _write(good, out)
+    else:
+        for target in good:
+            print(f"# {target.cluster}/{target.app}")
+            print("".join(f"---\n{manifest_text(each)}" for each in target.objects), end="")
+    if output != "json":
+        for finding in findings:
+            say(_line(finding))
+    return 1 if errors else 0
+
+
+def validate(
+    path: Path = Path(),
+    /,
+    *,
+    asked: Asked | None = None,
+    output: Annotated[Reported, Parameter(name=["--output", "-o"], help="Form of the findings.")] = "text",
+    unsandboxed: Unsandboxed = False,
+) -> int:
+    """Name everything that is wrong with a fleet, at once, with file, line and column.
+
+    Args:
+        path: A checkout, a bare repository, or one app's folder.
+        asked: What of it.
+        output: How to print.
+        unsandboxed: Whether engines may run unconfined.
+    """
+    plan = plan_at(path, asked or Asked())
+    findings = [*_findings(plan, made(plan.targets, unsandboxed=unsandboxed), asked or Asked()), *fleet_findings(plan)]
+    report(_once(findings), output)
+    return 1 if any(each.severity == "error" for each in findings) else 0
+
+
+_COLUMNS = (
+    Column("CLUSTER", lambda each: each["cluster"]),
+    Column("APP", lambda each: each["app"]),
+    Column("NAMESPACE", lambda each: each["namespace"]),
+    Column("ENGINE", lambda each: each["engine"]),
+    Column("FROM", lambda each: each["root"]),
+    Column("LAYERS", lambda each: " ".join(each["layers"])),
+    Column("MESSAGE", lambda each: each["message"]),
+)
+
+
+def targets(
+    path: Path = Path(), /, *, asked: Asked | None = None, output: Output = "table", header: bool = True
+) -> int:
+    """Show which cluster gets which app, and of what it is made.
+
+    Args:
+        path: A checkout, a bare repository, or one app's folder.
+        asked: What of it.
+        output: How to print.
+        header: Print the titles of the columns.
+    """
+    plan = plan_at(path, asked or Asked())
+    items = sorted((_item(each) for each in plan.targets), key=lambda each: (each["cluster"], each["app"]))
+    listing = {"apiVersion": "towline.dev/v1", "kind": "TargetList", "items": items}
+    show(listing, _COLUMNS, output, noun="target", header=header)
+    errors = [each for each in plan.findings if each.severity == "error"]
+    for finding in errors:
+        say(_line(finding))
+    return 1 if errors else 0
+
+
+def _item(target: Target) -> dict[str, Any]:
+    inputs = target.inputs
+    return {
+        "cluster": target.cluster,
+        "app": target.app,
+        "namespace": inputs.namespace if inputs else "",
+        "engine": inputs.engine if inputs else "",
+        "root": (inputs.root or inputs.path or ".") if inputs else "",
+        "layers": list(inputs.layers) if inputs else [],
+        "message": "; ".join(each.message for each in target.findings),
+    }
+
+
+def _findings(plan: Plan, targets: Sequence[Made], asked: Asked) -> list[Finding]:
+    """Return the findings about what was asked for."""
+    everywhere = (each for each in plan.findings if asked.app in {"", each.app} or not each.app)
+    return [*everywhere, *(finding for target in targets for finding in target.findings)]
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """Return each finding once, however many clusters it was found on."""
+    seen: dict[tuple[str, str, int, int, str], Finding] = {}
+    for each in findings:
+        seen.setdefault((each.code, each.file, each.line, each.column, each.message), each)
+    return sorted(seen.values(), key=lambda each: (each.file, each.line, each.column, each.code))
+
+
+def _listing(good: Sequence[Made], errors: Sequence[Finding], warnings: Sequence[Finding]) -> Mapping[str, Any]:
+    return {
+        "targets": [
+            {"cluster": each.cluster, "app": each.app, "digest": each.digest, "objects": list(each.objects)}
+            for each in good
+        ],
+        "errors": [each.as_dict() for each in errors],
+        "warnings": [each.as_dict() for each in warnings],
+    }
+
+
+def _write(good: Sequence[Made], folder: Path) -> None:
+    for target in good:
+        file = folder / target.cluster / f"{target.app}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"---\n{manifest_text(each)}" for each in target.objects))
+    say(f"{len(good)} targets written to {folder}")
+
+
+def _line(finding: Finding) -> str:
+    place = f"{finding.cluster}/{finding.app}: " if finding.cluster and finding.app else ""
+    return plain(f"{finding.severity}: {place}{finding}")

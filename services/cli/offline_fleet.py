@@ -1,0 +1,104 @@
+"""Find what a command shall work on without a hub: a fleet, a repository or one app's folder on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from services.cli.hubs import CommandError
+from services.renderer.targets import Place, Plan, Repository, plan_of
+from shared.core.names import name_problem
+from shared.core.trees import Tree
+from shared.errors import Finding
+from shared.fleet.model import Cluster, Fleet
+from shared.fleet.read import read_app_folder, read_fleet
+from shared.git.folder import FolderTree
+
+LOCAL = "local"
+_HEAD = "HEAD"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to look at."""
+
+    app: Annotated[str, Parameter(name=["--app", "-a"], help="Only this app.")] = ""
+    cluster: Annotated[str, Parameter(name=["--cluster", "-c"], help="Only this cluster.")] = ""
+    rev: Annotated[str, Parameter(help="A branch, tag or commit of the repository, instead of its files.")] = ""
+    source: Annotated[
+        tuple[str, ...],
+        Parameter(name="--source", help="NAME=PATH: where a repository is that apps name.", negative=""),
+    ] = ()
+
+
+def plan_at(path: Path, asked: Asked) -> Plan:
+    """Return the plan of what is at `path`.
+
+    Raises:
+        CommandError: there is nothing that can be read, or nothing that was asked for.
+    """
+    tree = _tree(path, asked.rev)
+    name = _name_of(path)
+    fleet = read_fleet(tree, name) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
+    clusters = fleet.clusters or (Cluster(LOCAL),)
+    plan = plan_of(fleet, tree, clusters, _repositories(fleet, asked.source))
+    _check(asked.app, "app", {app.name for app in fleet.apps} | set(fleet.unreadable_apps))
+    _check(asked.cluster, "cluster", {cluster.name for cluster in clusters} | set(fleet.unreadable_clusters))
+    targets = (each for each in plan.targets if asked.app in {"", each.app} and asked.cluster in {"", each.cluster})
+    return replace(plan, targets=tuple(targets))
+
+
+def _check(asked: str, what: str, known: set[str]) -> None:
+    if asked and asked not in known:
+        names = ", ".join(sorted(known)[:10]) or "none"
+        raise CommandError(f"there is no {what} {asked!r}", code=f"cli.no-{what}", hint=f"there are: {names}")
+
+
+def _tree(path: Path, revision: str) -> Tree:
+    if not path.is_dir():
+        raise CommandError(f"{path} is no folder", code="cli.no-folder", hint="name a checkout, a repository or an app")
+    is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
+    if not (revision or is_bare):
+        return FolderTree(path)
+    try:
+        from shared.git.revision import tree_at
+    except ModuleNotFoundError as error:
+        hint = "install it with: pip install 'towline[hub]', or name a checkout"
+        raise CommandError(f"reading revisions needs {error.name}", code="cli.no-git", hint=hint) from error
+    return tree_at(path, revision or _HEAD)
+
+
+def _name_of(path: Path) -> str:
+    """Return the name that a source at `path` would have."""
+    name = path.resolve().name.removesuffix(".git").lower()
+    return "app" if name_problem(name) else name
+
+
+def _repositories(fleet: Fleet, given: Sequence[str]) -> dict[Place, Repository]:
+    """Return the repositories that the fleet's apps name, as far as people said where they are."""
+    places: dict[str, Path] = {}
+    for each in given:
+        name, equals, path = each.rpartition("=")
+        if not (equals and name):
+            raise CommandError(f"{each!r} is no source", code="cli.source", hint="write it as NAME=PATH")
+        places[name] = Path(path)
+    found: dict[Place, Repository] = {}
+    for app in fleet.apps:
+        if app.elsewhere is None:
+            continue
+        name = app.written.source.name if app.written.source else ""
+        place = places.get(name) or places.get(app.elsewhere.repository)
+        key = (app.elsewhere.repository, app.elsewhere.ref)
+        if place is not None:
+            # A checkout counts as it is, whatever ref the fleet names: that is what people want to try.
+            found[key] = Repository(_tree(place, ""), provenance=1)
+        else:
+            text = f"its content is in {app.elsewhere.repository}, which is not here"
+            hint = f"say where: --source {name or app.elsewhere.repository}=PATH"
+            found[key] = Repository(finding=Finding("render.other-source", text, hint=hint))
+    return found
