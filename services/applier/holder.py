@@ -44,8 +44,8 @@ class Holder:
         await self._replace(self.identity.renewed(told.arguments))
 
     async def keep_valid(self, life: Lifecycle, bus: Bus, pace: Pace) -> None:
-        """Ask the hub for a new credential when the present one ends soon, once a minute at most, until cancelled."""
-        while True:
+        """Ask the hub for a new credential when the present one ends soon, once a minute at most."""
+        while not life.stopping.is_set():
             left_s = self.identity.expires_in_s(datetime.now(UTC))
             if left_s > ASK_BEFORE_S:
                 await life.pause(min(left_s - ASK_BEFORE_S, 3600.0))
