@@ -93,9 +93,9 @@ class Content:
         folder = self._tree.entry(self._folder)
         if folder is None or folder.kind is not EntryKind.FOLDER:
             raise FindingsError([self._finding("fleet.no-folder", f"there is no folder {self._folder!r}")])
-        parts: Mapping[str, Any] = {"plain": self._plain, "kustomize": self._kustomize, "helm": self._helm}[self.engine](
-            layers
-        )
+        parts: Mapping[str, Any] = {"plain": self._plain, "kustomize": self._kustomize, "helm": self._helm}[
+            self.engine
+        ](layers)
         return AppInputs(
             app=self._app.name,
             engine=self.engine,
