@@ -21,6 +21,8 @@ from shared.messages.releases import ReleaseState
 from shared.messages.renders import AppPart, FleetPart, Rendered, RenderListing, RolloutPlan
 
 NAMED = 50
+_COLUMNS = [targets.c[name] for name in ("cluster", "app", "source", "wanted", "listed", "hold", "state")]
+"""Not the whole rows: what is released is large, and a commit changes little of it."""
 
 
 @dataclass(slots=True)
@@ -106,12 +108,17 @@ async def _read(tx: Transaction, message: Rendered, listing: RenderListing, prev
         _refuse_fleet(tx, message, fleet_source)
         said = None
     ours = ours or said is not None
-    gone = ours and message.complete and bool(part and part.clusters) and (said is None or not said.clusters)
+    gone = ours and message.complete and part is not None and _lost(part, said)
     if said is not None and not (gone and not said.clusters):
         await registering.declare(tx, message.source, said, complete=message.complete)
     render = Render(message, listing, ours, gone, said or (part if ours else None), previous)
     await _name_apps(tx, render)
     return render
+
+
+def _lost(before: FleetPart, now: FleetPart | None) -> bool:
+    """Tell whether the fleet's own definition is no longer there."""
+    return now is None or bool(before.clusters and not now.clusters)
 
 
 def _refuse_fleet(tx: Transaction, message: Rendered, fleet_source: str) -> None:
@@ -162,7 +169,7 @@ def _plan(app: AppPart, own: FleetPart | None, fleet: FleetPart | None) -> dict[
 async def _want(tx: Transaction, render: Render) -> tuple[set[str], dict[str, Revision]]:
     """Write what the render wants; return the apps to step, and those that have a new revision to roll out."""
     message = render.message
-    rows = await tx.rows(select(targets).where(targets.c.source == message.source))
+    rows = await tx.rows(select(*_COLUMNS).where(targets.c.source == message.source))
     others = await _of_other_sources(tx, render)
     known = {(row.cluster, row.app): row for row in [*rows, *others]}
     wanted = _wanted(render)
@@ -171,7 +178,8 @@ async def _want(tx: Transaction, render: Render) -> tuple[set[str], dict[str, Re
     old = [row for row in written if (row["cluster"], row["app"]) in known]
     await tx.put(targets, [{**row, "runs_known": True} for row in new])
     await tx.put(targets, old)
-    absent = await _absent(tx, render, [row for row in rows if (row.cluster, row.app) not in _named(render)])
+    named = {(target.cluster, target.app) for target in render.listing.targets}
+    absent = await _absent(tx, render, [row for row in rows if (row.cluster, row.app) not in named])
     changed = {row["app"] for row in written} | absent
     present = {place for place, row in known.items() if row.state == ReleaseState.PRESENT}
     revision = Revision(message.source, message.number, message.commit)
@@ -186,17 +194,12 @@ async def _of_other_sources(tx: Transaction, render: Render) -> list[Any]:
     for start in range(0, len(names), NAMED):
         some = names[start : start + NAMED]
         other = targets.c.source != render.message.source
-        found.extend(await tx.rows(select(targets).where(targets.c.app.in_(some), other)))
+        found.extend(await tx.rows(select(*_COLUMNS).where(targets.c.app.in_(some), other)))
     return found
 
 
 def _moves(before: Any, row: Mapping[str, Any], present: set[tuple[str, str]]) -> bool:
     return (before.cluster, before.app) in present and before.wanted != row["wanted"]
-
-
-def _named(render: Render) -> set[tuple[str, str]]:
-    """Return the targets that the render has a record of: a bundle or a failure."""
-    return {(target.cluster, target.app) for target in render.listing.targets}
 
 
 def _wanted(render: Render) -> dict[tuple[str, str], dict[str, Any]]:

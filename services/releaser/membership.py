@@ -49,7 +49,7 @@ async def quarantine(tx: Transaction, row: Mapping[str, Any], why: str) -> None:
 async def arrive(tx: Transaction, cluster: str, keys: HubKeys) -> None:
     """Release to a cluster that joined what waits for it, and sign it anew: it may have been away for long."""
     names = await tx.rows(select(targets.c.app).where(targets.c.cluster == cluster))
-    await step(tx, [row.app for row in names], keys)
+    await step(tx, [row.app for row in names], keys, cluster=cluster)
     if cluster not in tx.touched:
         await sign(tx, [cluster], keys)
 
@@ -58,7 +58,7 @@ async def prune(tx: Transaction, row: Mapping[str, Any], keys: HubKeys) -> None:
     """Take everything off a cluster, then let it go."""
     await write(tx, {**row, "leaving": True})
     names = await tx.rows(select(targets.c.app).where(targets.c.cluster == row["cluster"]))
-    await step(tx, [each.app for each in names], keys)
+    await step(tx, [each.app for each in names], keys, cluster=row["cluster"])
     await depart(tx, [row["cluster"]])
 
 

@@ -37,7 +37,10 @@ def rules(part: FleetPart | None) -> Rules:
 
 async def declare(tx: Transaction, source: str, part: FleetPart, *, complete: bool) -> None:
     """Take over what the fleet source declares; what is unreadable or not read stays as it is."""
-    await tx.set_value(FLEET, {"source": source, "part": part.model_dump(mode="json")})
+    said = {"source": source, "part": part.model_dump(mode="json"), "complete": complete}
+    if await tx.value(FLEET) == {**said, "complete": True}:
+        return
+    await tx.set_value(FLEET, said)
     declared = {each.name: each for each in part.clusters if each.name not in part.unreadable_clusters}
     rows = {row.cluster: dict(row._mapping) for row in await tx.rows(select(clusters))}  # noqa: SLF001 - SQLAlchemy's public name
     kept = {**rows, **{name: new_row(name) for name in declared if name not in rows}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
@@ -34,7 +34,7 @@ class Wish:
     """A target to release: present with what the last render made, or removed."""
 
     row: Any
-    """The target's row."""
+    """The target's row; its cluster and app suffice."""
     present: bool = True
     rollout: RolloutPlace | None = None
     approval: str = ""
@@ -83,6 +83,7 @@ async def release(tx: Transaction, wishes: Sequence[Wish], keys: HubKeys) -> Non
     """Release targets, and sign the desired state of their clusters."""
     if not wishes:
         return
+    wishes = await _whole(tx, wishes)
     epoch, asked, now = await epoch_of(tx), await suspended(tx), time_text(tx.now)
     material = await _material(tx, wishes)
     made: list[tuple[Wish, Release]] = []
@@ -100,6 +101,19 @@ async def release(tx: Transaction, wishes: Sequence[Wish], keys: HubKeys) -> Non
     await tx.do(insert(releases), [_history_row(wish, found) for wish, found in made])
     _state(tx, made)
     await sign(tx, {wish.row.cluster for wish in wishes}, keys)
+
+
+async def _whole(tx: Transaction, wishes: Sequence[Wish]) -> list[Wish]:
+    """Return the wishes with whole rows: whoever decides reads only what decides."""
+    wanted = {wish.place: wish for wish in wishes}
+    names = sorted({app for _, app in wanted})
+    found: list[Wish] = []
+    for some in portions(sorted({cluster for cluster, _ in wanted})):
+        for of_apps in portions(names):
+            query = select(targets).where(targets.c.cluster.in_(some), targets.c.app.in_(of_apps))
+            rows = [row for row in await tx.rows(query) if (row.cluster, row.app) in wanted]
+            found.extend(replace(wanted[row.cluster, row.app], row=row) for row in rows)
+    return found
 
 
 async def _material(tx: Transaction, wishes: Iterable[Wish]) -> Material:

@@ -88,32 +88,66 @@ def outcome(row: Any, *, silent: bool) -> Outcome:
 
 
 async def step(
-    tx: Transaction, names: Iterable[str], keys: HubKeys, anew: Mapping[str, Revision] | None = None
+    tx: Transaction,
+    names: Iterable[str],
+    keys: HubKeys,
+    anew: Mapping[str, Revision] | None = None,
+    *,
+    cluster: str = "",
 ) -> None:
-    """Release what may be released now of these apps; of `anew` the rollout starts at its first stage."""
+    """Release what may be released now of these apps.
+
+    Args:
+        tx: the decision that this is part of.
+        names: the apps.
+        keys: what to sign with.
+        anew: apps with a new revision: its rollout begins at the first stage.
+        cluster: the only cluster where something changed.
+    """
     wishes: list[Wish] = []
     asked = await suspended(tx)
     for some in portions(sorted(set(names))):
-        plans = {row.app: row.plan for row in await tx.rows(select(apps).where(apps.c.app.in_(some)))}
+        plans = await _plans(tx, some)
         by_app: dict[str, list[Any]] = defaultdict(list)
-        for row in await tx.rows(_rows(some)):
+        for row in await _rows(tx, plans, cluster):
             by_app[row.app].append(row)
         for app, rows in by_app.items():
             wishes.extend(Wish(row, present=False) for row in rows if _to_remove(row))
             staying = [row for row in rows if row.listed and row.wanted and not row.leaving]
-            plan = RolloutPlan.model_validate(plans.get(app) or {})
-            if not plan.stages:
+            if not plans[app].stages:
                 wishes.extend(Wish(row) for row in staying if not current(row))
                 await _forget(tx, app)
                 continue
-            wishes.extend(await _course(tx, app, plan, staying, anew=(anew or {}).get(app), asked=asked))
+            wishes.extend(await _course(tx, app, plans[app], staying, anew=(anew or {}).get(app), asked=asked))
     await release(tx, wishes, keys)
 
 
-def _rows(names: Sequence[str]) -> Any:
-    columns = (clusters.c.labels, clusters.c.heard_at, clusters.c.leaving)
+async def _plans(tx: Transaction, names: Sequence[str]) -> dict[str, RolloutPlan]:
+    """Return how revisions of apps move; an app that nobody holds any more has no stages."""
+    rows = await tx.rows(select(apps).where(apps.c.app.in_(names)))
+    return {
+        **dict.fromkeys(names, RolloutPlan()),
+        **{row.app: RolloutPlan.model_validate(row.plan or {}) for row in rows},
+    }
+
+
+async def _rows(tx: Transaction, plans: Mapping[str, RolloutPlan], cluster: str) -> list[Any]:
+    """Return what decides about targets on clusters that joined; of apps without stages one cluster's may do."""
     joined = and_(clusters.c.cluster == targets.c.cluster, clusters.c.membership == Membership.JOINED)
-    return select(targets, *columns).join(clusters, joined).where(targets.c.app.in_(names)).order_by(targets.c.cluster)
+    query = select(*_COLUMNS).join_from(targets, clusters, joined).order_by(targets.c.cluster)
+    staged = [app for app, plan in plans.items() if plan.stages]
+    others = query.where(targets.c.app.in_(plans.keys() - set(staged)))
+    found = await tx.rows(others.where(targets.c.cluster == cluster) if cluster else others)
+    return [*found, *(await tx.rows(query.where(targets.c.app.in_(staged))) if staged else [])]
+
+
+_COLUMNS = (
+    *(targets.c[name] for name in ("cluster", "app", "wanted", "listed", "hold", "epoch", "generation", "state")),
+    *(targets.c[name] for name in ("content", "rollout", "released_at", "seen_epoch", "seen_generation")),
+    *(targets.c[name] for name in ("sync", "health", "result")),
+    *(clusters.c[name] for name in ("labels", "heard_at", "leaving")),
+)
+"""Not the whole rows: what is released is large, and most targets stay as they are."""
 
 
 def _to_remove(row: Any) -> bool:
@@ -155,7 +189,7 @@ async def _kept(tx: Transaction, app: str, rows: Sequence[Any], anew: Revision |
     old = await tx.first(select(rollouts).where(rollouts.c.app == app))
     pending = any(not current(row) for row in rows)
     if pending and (old is None or (anew is not None and f"{app}-{anew.number}" != old.rollout)):
-        revision = anew or _revision_of(rows)
+        revision = anew or await _revision_of(tx, app, next(row.cluster for row in rows if not current(row)))
         if old is not None and old.state != FINISHED:
             data = {"id": old.rollout, "state": "superseded", "stage": old.stage}
             tx.say("rollout-superseded", app=app, source=old.source, commit=old.commit, data=data)
@@ -167,8 +201,11 @@ async def _kept(tx: Transaction, app: str, rows: Sequence[Any], anew: Revision |
     return dict(old._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def _revision_of(rows: Sequence[Any]) -> Revision:
-    origin = max((row.origin or {} for row in rows if not current(row)), key=lambda each: int(each.get("number", 0)))
+async def _revision_of(tx: Transaction, app: str, cluster: str) -> Revision:
+    """Return the revision that a target waits for."""
+    same = (targets.c.app == app, targets.c.cluster == cluster)
+    row = await tx.first(select(targets.c.origin).where(*same))
+    origin = (row.origin if row else None) or {}
     provenance = origin.get("provenance") or [{}]
     commit = str(provenance[0].get("commit", ""))
     return Revision(str(origin.get("source", "")), int(origin.get("number", 0)), commit)
