@@ -15,20 +15,23 @@ from shared.core.names import name_problem
 DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
 
 
+def _tuples(value: Any) -> Any:
+    """Return `value` with tuples for lists: behind a validator of ours, pydantic takes no list for one."""
+    if isinstance(value, dict):
+        return {key: _tuples(part) for key, part in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else _tuples(value)
 
 
 def _one_selector(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
+    return (_tuples(value),) if isinstance(value, dict) else _tuples(value)
 
 
-def _named_source(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _named_rollout(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+def _by_name(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else _tuples(value)
 
 
 def _count_or_percent(value: Any) -> Any:
@@ -247,11 +250,11 @@ class AppFile(Written):
 
     namespace: Namespace = ""
     project: str = ""
-    source: Annotated[AppSource | None, BeforeValidator(_named_source)] = None
+    source: Annotated[AppSource | None, BeforeValidator(_by_name)] = None
     layers: tuple[str, ...] = ()
     targets: Annotated[tuple[Match, ...], BeforeValidator(_one_selector)] = ()
     plain: Plain | None = None
     kustomize: Kustomize | None = None
     helm: Helm | None = None
     sync: Sync = Sync()
-    rollout: Annotated[AppRollout | None, BeforeValidator(_named_rollout)] = None
+    rollout: Annotated[AppRollout | None, BeforeValidator(_by_name)] = None
