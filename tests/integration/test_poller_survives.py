@@ -1,67 +1,12 @@
 """The poller killed at any moment, and the bus lost: nothing that was observed is lost."""
 
-import asyncio
-import json
-import sys
-from asyncio.subprocess import PIPE
-
 import pytest
 
 from shared.bus.steward import ensure
 from shared.bus.streams import STREAMS
 from shared.git.store import ObjectStore
-from tests.support.data import PROJECT
+from tests.support.doomed import run_doomed
 from tests.support.poller_line import behind, polling
-
-# Runs a real poller that ends itself, as SIGKILL would, at a call of the function that the job names.
-CHILD = """
-import asyncio, importlib, json, os, signal, sys
-from pathlib import Path
-from services.poller.service import serve
-from services.poller.settings import PollerSettings, parse_source
-from shared.bus.connection import Bus, Credentials
-from shared.runtime.lifecycle import Lifecycle
-
-job = json.loads(sys.stdin.readline())
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def armed(owner, name, count, before):
-    real, calls = getattr(owner, name), iter(range(1, 10_000))
-    if asyncio.iscoroutinefunction(real):
-        async def wrapped(*args, **how):
-            last = next(calls) == count
-            if last and before:
-                die()
-            result = await real(*args, **how)
-            if last:
-                die()
-            return result
-    else:
-        def wrapped(*args, **how):
-            last = next(calls) == count
-            if last and before:
-                die()
-            result = real(*args, **how)
-            if last:
-                die()
-            return result
-    setattr(owner, name, wrapped)
-
-module, owner, name = job["point"].split(":")
-armed(getattr(importlib.import_module(module), owner), name, job["count"], job["before"])
-
-async def main():
-    folder = Path(job["folder"])
-    settings = PollerSettings(
-        data=folder, bus_credentials=folder / "none", sources=(parse_source(job["source"]),), interval_s=0.05
-    )
-    async with Bus.connect([job["bus"]], lambda: Credentials(**job["credentials"]), name="poller") as bus:
-        await serve(settings, bus, Lifecycle())
-
-asyncio.run(main())
-"""
 
 SAVE, PUBLISH = "services.poller.state:StateStore:save", "shared.bus.connection:Bus:publish"
 FETCH, KEEP = "shared.git.transport:Transport:fetch", "shared.git.mirror:Mirror:keep_tip"
@@ -86,30 +31,6 @@ async def line(bus_server):
         yield found
 
 
-async def killed(bus_server, folder, source, point):
-    """Run a poller until it kills itself at a point."""
-    where, count, before = point
-    credentials = bus_server.credentials("poller")
-    job = {
-        "folder": str(folder),
-        "source": source,
-        "bus": bus_server.url,
-        "credentials": {"jwt": credentials.jwt, "seed": credentials.seed, "inbox": credentials.inbox},
-        "point": where,
-        "count": count,
-        "before": before,
-    }
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, stdin=PIPE, stderr=PIPE, cwd=PROJECT)
-    try:
-        async with asyncio.timeout(30):
-            await child.communicate(json.dumps(job).encode() + b"\n")
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.communicate()
-    return child.returncode
-
-
 @pytest.mark.parametrize(
     "point", POINTS, ids=lambda p: f"{p[0].rpartition(':')[2]}-{p[1]}-{'before' if p[2] else 'after'}"
 )
@@ -118,7 +39,9 @@ async def test_a_poller_killed_at_any_step_loses_no_tip(bus_server, line, local_
     commit = local_git.commit("fleet", {"a": "1"})
     source = f"fleet={local_git.path('fleet')}"
 
-    assert await killed(bus_server, tmp_path / "hub", source, point) == -9
+    settings = {"data": str(tmp_path / "hub"), "bus_credentials": "none", "sources": [source], "interval_s": 0.05}
+
+    assert await run_doomed(bus_server, "poller", point, settings) == -9
 
     async with polling(bus_server, tmp_path / "hub", source):
         await line.command("sync")
