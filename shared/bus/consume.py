@@ -55,7 +55,6 @@ async def consume_alone(
         while not link.stopping.is_set():
             for one in await puller.next(1):
                 await _settle(link, group, one, handle)
-        await puller.hand_back()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
@@ -78,7 +77,6 @@ async def consume_together(
                 continue
             for one in pulled:
                 await _settle(link, group, one, alone)
-        await puller.hand_back()
 
 
 class Puller:
@@ -104,17 +102,6 @@ class Puller:
             return []
         self._pause_s = 0.0
         return pulled
-
-    async def hand_back(self) -> None:
-        """Give back what was pulled and never taken."""
-        if not self._link.connected:
-            return
-        session = await self._link.session(GRACE_S)
-        _, waiting = await session.pull_inbox(self, self._subject)
-        while not waiting.answers.empty():
-            answer = waiting.answers.get_nowait()
-            if answer is not None and not isinstance(answer, TowlineError) and answer.reply:
-                await session.send(answer.reply, b"-NAK")
 
     async def _more(self, batch: int) -> list[Pulled]:
         """Return what else is there now; trouble here leaves the first message to be handled."""
@@ -172,7 +159,7 @@ async def _settle(
     except Exception as error:  # noqa: BLE001 - the outcome rule: one bad message must not stop the others
         await _answer_failure(link, pulled, error)
     else:
-        await _ack(link, pulled)
+        await _confirm(link, pulled, b"+ACK")
 
 
 async def _settle_all(
@@ -194,7 +181,7 @@ async def _settle_all(
         return False
     async with asyncio.TaskGroup() as acks:
         for one in pulled:
-            acks.create_task(_ack(link, one))
+            acks.create_task(_confirm(link, one, b"+ACK"))
     return True
 
 
@@ -227,7 +214,7 @@ async def _answer_failure(link: Link, pulled: Pulled, error: Exception) -> None:
     elif _all_are(error, PermanentError):
         log.warning("message_refused", **facts, error=str(error))
         # A work queue forgets what it is told to give up (seen with 2.15.1): the reason must say what it was.
-        await _say(link, pulled, f"+TERM {_one_line(error)} [{delivery.subject}]".encode())
+        await _confirm(link, pulled, f"+TERM {_one_line(error)} [{delivery.subject}]".encode())
     else:
         log.error("handler_crashed", **facts, delay_s=delay_s, exc_info=error)
         await _say(link, pulled, again)
@@ -245,12 +232,12 @@ def _one_line(error: Exception) -> str:
     return f"{code}: {error}".replace("\r", " ").replace("\n", " ")[:_REASON_CHARACTERS]
 
 
-async def _ack(link: Link, pulled: Pulled) -> None:
-    """Acknowledge and wait for the server's word; without it the message may come again, which handlers bear."""
+async def _confirm(link: Link, pulled: Pulled, words: bytes) -> None:
+    """Answer and wait for the server's word; without it the message may come again, which handlers bear."""
     try:
-        await link.ask(pulled.reply, b"+ACK")
+        await link.ask(pulled.reply, words)
     except TowlineError as error:
-        log.info("ack_unconfirmed", subject=pulled.delivery.subject, error=str(error))
+        log.info("answer_unconfirmed", subject=pulled.delivery.subject, error=str(error))
 
 
 async def _say(link: Link, pulled: Pulled, words: bytes) -> None:

@@ -30,6 +30,7 @@ from shared.errors import PermanentError, TransientError
 
 START_S = 30.0
 STOP_S = 10.0
+SETTLED_S = 5.0
 LOOPBACK = "127.0.0.1"
 # Below the ports that the kernel gives to clients: one of ours could sit on the port when we want it back.
 PORTS = range(20000, 32000)
@@ -179,20 +180,19 @@ class EmbeddedServer:
 
     async def _keep(self) -> None:
         """Start the server again whenever it ends."""
-        wait_s = 0.0
+        clock, wait_s = asyncio.get_running_loop().time, 0.0
         while True:
-            process = self._process
+            process, since = self._process, clock()
             if process is not None:
                 code = await process.wait()
                 log.error("bus_server_died", code=code, last_words=self._last_words())
+            # One that dies again and again is no reason to hurry.
+            wait_s = 0.0 if clock() - since > SETTLED_S else min(5.0, wait_s * 2 + 0.05)
             await asyncio.sleep(wait_s)
-            wait_s = min(5.0, wait_s * 2 + 0.05)
             try:
                 await self._start()
             except (ServerStartError, OSError) as error:
                 log.error("bus_server_not_started", error=str(error))  # noqa: TRY400 - expected, and tried again
-            else:
-                wait_s = 0.0
 
     async def _stop(self) -> None:
         process = self._process

@@ -213,7 +213,7 @@ class Link:
                 await self._drop()
             elif self._credentials_changed(session) and (fresh := await self._opened()) is not None:
                 self._adopt(fresh)
-                await session.close()
+                await session.retire()
 
     async def _noticed(self, session: Session) -> None:
         """Return when the session closed, somebody asked for attention, or it is time to look."""

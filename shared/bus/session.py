@@ -29,6 +29,7 @@ from shared.errors import TowlineError
 
 CONNECT_S = 10.0
 CLOSE_S = 5.0
+RETIRE_S = 2.0
 PING_S = 5.0
 QUEUE_MESSAGES = 256
 # What nats-py raises when a peer is absent, breaks off, or speaks something else than NATS.
@@ -92,7 +93,9 @@ class Session:
         self._prefix = f"{credentials.inbox}.{self._client._nuid.next().decode()}"  # noqa: SLF001 - its fast ids
         self._waiting: dict[str, Waiting] = {}
         self._pulls: dict[object, tuple[str, Waiting]] = {}
+        self._pull_subscriptions: list[Subscription] = []
         self._stopped = False
+        self._idle = asyncio.Event()
         self._inlets: dict[str, Inlet] = {}
         self._subscriptions: dict[Inlet, Subscription] = {}
         self._next = 0
@@ -156,6 +159,8 @@ class Session:
             yield f"{self._prefix}.{token}", waiting
         finally:
             del self._waiting[token]
+            if not self._waiting:
+                self._idle.set()
 
     async def pull_inbox(self, worker: object, subject: str) -> tuple[str, Waiting]:
         """Return the inbox of one worker's pulls on `subject`, the same while this session lives.
@@ -174,7 +179,7 @@ class Session:
 
             inbox = f"{self._prefix}.pull.{len(self._pulls)}"
             self._pulls[worker] = inbox, waiting
-            await self._client.subscribe(inbox, cb=take)
+            self._pull_subscriptions.append(await self._client.subscribe(inbox, cb=take))
         return self._pulls[worker]
 
     async def send(
@@ -201,14 +206,56 @@ class Session:
         for _, waiting in self._pulls.values():
             waiting.put(None)
 
+    async def retire(self) -> None:
+        """Close once those who wait for answers have them; pulls go on elsewhere. Never raises."""
+        self.stop_pulls()
+        try:
+            async with asyncio.timeout(RETIRE_S):
+                while self._waiting and not self.closed.is_set():
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            log.debug("bus_answers_abandoned", waiting=len(self._waiting))
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Send what is buffered, then close; never raises."""
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._client.close()
-        except BROKEN as error:
-            log.debug("bus_close_failed", error=str(error))
+        for step in (self._end_pulls, self._client.close, self._close_socket):
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await step()
+            except BROKEN as error:
+                log.debug("bus_close_failed", error=str(error))
         self._mark_closed()
+
+    async def _close_socket(self) -> None:
+        """Close what nats-py leaves open when the connection breaks while it closes."""
+        transport = self._client._transport  # noqa: SLF001
+        if transport is not None:
+            transport.close()  # type: ignore[no-untyped-call]
+            await transport.wait_closed()  # type: ignore[no-untyped-call]
+
+    async def _end_pulls(self) -> None:
+        """Hand back what the server has sent, and still sends, for pulls that nobody waits for."""
+        self.stop_pulls()
+        if not self._pull_subscriptions or not self._client.is_connected:
+            return
+        for subscription in self._pull_subscriptions:
+            # Not `unsubscribe`, which throws away what is on its way, nor `drain`, whose ping overtakes its own word.
+            await self._client._send_unsubscribe(subscription._id)  # noqa: SLF001
+        await self.ping()
+        while any(subscription.pending_msgs for subscription in self._pull_subscriptions):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for _, waiting in self._pulls.values():
+            await self.hand_back(waiting)
+
+    async def hand_back(self, waiting: Waiting) -> None:
+        """Give back the messages that were pulled and never taken."""
+        while not waiting.answers.empty():
+            answer = waiting.answers.get_nowait()
+            if answer is not None and not isinstance(answer, TowlineError) and answer.reply.startswith(_ACK):
+                await self.send(answer.reply, b"-NAK")
 
     def _mark_closed(self) -> None:
         self.closed.set()

@@ -13,7 +13,7 @@ from shared.bus.claims import agents_claims, claims_of, minted, user_claims
 from shared.bus.connection import Bus, BusRefusedError, BusUnavailableError, Credentials, NotPermittedError
 from shared.bus.identities import BusKeys, IdentityError, agent_jwt, new_user_seed
 from shared.bus.keys import new_seed, public_of
-from shared.bus.permissions import Permissions
+from shared.bus.permissions import Permissions, program_permissions
 from tests.support.bus import QUICK, running_bus
 
 FOREVER = 2**40
@@ -94,6 +94,37 @@ async def test_renewed_credentials_are_taken_without_losing_a_message(bus_server
             heard.add((await anext(hints)).sequence)
 
     assert heard == set(range(1, 201))
+
+
+async def test_renewal_loses_no_work(bus_server, connect):
+    """Messages that the old connection pulled are handled or handed back, not left for the server's 60 s."""
+    renderer, current, handled = await connect("renderer"), bus_server.credentials("auditor"), set()
+    numbers = {str(number).encode() for number in range(100)}
+
+    async with asyncio.timeout(40), Bus.connect([bus_server.url], lambda: current, name="auditor", pace=QUICK) as bus:
+
+        async def handle(delivery):
+            nonlocal current
+            handled.add(delivery.data)
+            if len(handled) % 20 == 0:
+                current = replace(current, jwt=stamped(bus_server, len(handled)))
+                bus.renew()
+            if handled == numbers:
+                bus.stop_intake()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(bus.consume(subjects.Durable(subjects.FACTS, "auditor"), handle, workers=4))
+            for number in numbers:
+                await renderer.publish(subjects.fact("renderer", "x"), number)
+
+    assert handled == numbers
+
+
+def stamped(server, number):
+    """A JWT of the auditor that differs from all others."""
+    claims = user_claims(program_permissions("auditor"))
+    issued = int(time.time()) - number
+    return minted(server.keys.seeds["hub"], server.keys.public("auditor"), claims, name="auditor", iat=issued)
 
 
 async def test_an_expired_credential_is_replaced_by_a_fresh_one(bus_server):

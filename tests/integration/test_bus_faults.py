@@ -4,16 +4,18 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
 
 from shared import subjects
-from shared.bus.connection import Bus, BusUnavailableError, MissingError
+from shared.bus.connection import Bus, BusRefusedError, BusUnavailableError, MissingError
 from shared.bus.embedded import EmbeddedServer, ServerError
 from shared.bus.identities import BusKeys
 from shared.bus.steward import ensure, watch
 from shared.bus.streams import LIMIT_BYTES, STREAMS
+from shared.errors import PermanentError
 from shared.subjects import Durable
 from tests.support.bus import QUICK, BusServer, running_bus
 
@@ -212,6 +214,81 @@ async def test_a_server_left_behind_by_a_killed_hub_is_ended(tmp_path):
         async with EmbeddedServer(tmp_path / "nats", keys) as fresh:
             assert fresh.pid != old
             assert await left._process.wait() == -signal.SIGKILL
+
+
+HUB = """
+import asyncio, sys
+from pathlib import Path
+from shared.bus.embedded import EmbeddedServer
+from shared.bus.identities import BusKeys
+async def main():
+    folder = Path(sys.argv[1])
+    async with EmbeddedServer(folder / "nats", BusKeys.load_or_make(folder / "keys")) as server:
+        print("pid", server.pid, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def test_the_server_ends_with_a_killed_hub(tmp_path):
+    hub = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HUB, str(tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        line = b""
+        while not line.startswith(b"pid "):
+            line = await hub.stdout.readline()
+        gone = asyncio.Event()
+        descriptor = os.pidfd_open(int(line.split()[1]))
+        asyncio.get_running_loop().add_reader(descriptor, gone.set)
+        hub.kill()
+        await gone.wait()
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        await hub.communicate()
+
+
+async def test_a_full_stream_keeps_what_it_has_and_says_so(tmp_path):
+    """Last words are never pushed out; the sender hears why."""
+    keys = BusKeys.load_or_make(tmp_path / "keys")
+    async with EmbeddedServer(tmp_path / "nats", keys) as raw:
+        server = BusServer(raw, keys, "")
+        async with server.bus("steward") as steward, server.bus("releaser") as releaser:
+            await ensure(steward, limit_bytes=4 << 20)
+            first = await releaser.publish(subjects.blob("c1", "0" * 64, 0), b"x" * 400_000)
+            with pytest.raises(BusUnavailableError, match="file limit") as caught:
+                await asyncio.gather(
+                    *(releaser.publish(subjects.blob("c1", "0" * 64, index), b"x" * 400_000) for index in range(1, 9))
+                )
+            assert caught.value.code == "bus.full"
+            assert (await steward.stored_at_sequence(subjects.BLOBS, first)).data == b"x" * 400_000
+            assert await releaser.publish(subjects.desired("c1"), b"another stream") == 1
+
+
+async def test_what_the_bus_will_never_take_is_a_permanent_error(connect):
+    releaser = await connect("releaser")
+
+    with pytest.raises(BusRefusedError, match="maximum"):
+        await releaser.publish(subjects.desired("c1"), b"x" * (65 << 10))
+    with pytest.raises(BusRefusedError, match="more than the bus takes"):
+        await releaser.publish(subjects.blob("c1", "0" * 64, 0), b"x" * (2 << 20))
+
+
+async def test_credentials_that_come_late_are_found(bus_server):
+    """F16: a file that somebody mounts later needs no restart."""
+    failures = [PermanentError("no file yet"), FileNotFoundError("no file yet")]
+
+    def credentials():
+        if failures:
+            raise failures.pop()
+        return bus_server.credentials("poller")
+
+    async with (
+        asyncio.timeout(60),
+        Bus.connect([bus_server.url], credentials, name="poller", pace=QUICK) as bus,
+    ):
+        await bus.wait_connected()
+        assert await bus.publish(subjects.render("fleet"), b"") == 1
 
 
 def test_the_bus_is_not_opened_to_others_without_tls(tmp_path):
