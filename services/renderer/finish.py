@@ -78,7 +78,7 @@ def _flattened(pieces: Iterable[Piece], depth: int = LIST_DEPTH) -> Iterator[Pie
     for piece in pieces:
         manifest = piece.manifest
         kind = manifest.get("kind")
-        if not (isinstance(kind, str) and kind.endswith("List") and "items" in manifest):
+        if not isinstance(kind, str) or not _is_list(kind, manifest):
             yield piece
             continue
         items = manifest["items"]
@@ -87,6 +87,12 @@ def _flattened(pieces: Iterable[Piece], depth: int = LIST_DEPTH) -> Iterator[Pie
             continue
         known = {"apiVersion": manifest.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
         yield from _flattened((replace(piece, manifest={**known, **each}) for each in items or ()), depth - 1)
+
+
+def _is_list(kind: str, manifest: Manifest) -> bool:
+    """Tell whether an object is a list of others; one with a body of its own and no items is none."""
+    has_body = manifest.get("items") is None and ("spec" in manifest or "status" in manifest)
+    return kind.endswith("List") and "items" in manifest and not has_body
 
 
 def _wanted(piece: Piece) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 
 from services.renderer.bundles import Bundles
 from services.renderer.cache import RenderCache
@@ -31,8 +33,12 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
     secret = await asyncio.to_thread(content_secret, settings.data / KEYS)
     cache = await asyncio.to_thread(RenderCache, settings.data / "render-cache", settings.cache_bytes)
     store = await asyncio.to_thread(ObjectStore, settings.data / "objects")
-    limits, workers = settings.limits, settings.workers
-    async with Engines(limits, workers=workers, allow_unsandboxed=settings.allow_unsandboxed) as engines:
+    work = settings.data / "render-work"
+    await asyncio.to_thread(_emptied, work)
+    engines = Engines(
+        settings.limits, workers=settings.workers, allow_unsandboxed=settings.allow_unsandboxed, folder=work
+    )
+    async with engines:
         bundles = Bundles(engines, cache, bus, secret)
         requests = Requests(bus, Trees(bus, store), bundles, engines.versions)
         await _warm_up(engines, life)
@@ -40,6 +46,12 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
             tasks.create_task(bus.consume(_RENDER, requests.take, workers=settings.requests))
             tasks.create_task(_follow_incarnations(bus, requests))
             tasks.create_task(_end(bus, life))
+
+
+def _emptied(folder: Path) -> None:
+    """Make `folder` empty: a renderer that was killed left its children's folders behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 async def _warm_up(engines: Engines, life: Lifecycle) -> None:

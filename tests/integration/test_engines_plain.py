@@ -1,6 +1,11 @@
 """Plain manifests and templates, in a real confined child."""
 
+import json
+from base64 import b64decode
+
 from shared.core.objects import key_of
+from shared.errors import FindingsError
+from tests.support.data import data_path
 from tests.support.rendering import config_map, findings, plain
 
 
@@ -82,3 +87,23 @@ async def test_a_bundle_depends_on_its_content_only(engines):
     assert one.digest == other.digest
     assert one.keys == ("/ConfigMap:shop/a", "/ConfigMap:shop/b")
     assert [key_of(each).name for each in await engines.render(plain({"a.yaml": config_map("a")}))] == ["a"]
+
+
+async def test_folders_of_manifests_read_as_other_tools_read_them(engines):
+    """The cases of Argo CD's own tests; where it takes objects without a name, we say that they lack one (A6)."""
+    nameless = set()
+    for line in data_path("dir_manifests_argo.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        files = {path: given.get("text") or b64decode(given["b64"]) for path, given in case["input"]["files"].items()}
+        read = [path for path in sorted(files) if path.endswith((".yaml", ".yml", ".json"))]
+        if case["input"]["options"]:
+            continue
+        try:
+            objects = await engines.render(plain(files, read))
+        except FindingsError as error:
+            nameless |= {case["case"]} if {each.code for each in error.findings} == {"object.incomplete"} else set()
+            objects = None
+        if case["case"] not in nameless:
+            assert case["expected"].get("objects") == (None if objects is None else len(objects)), case["case"]
+
+    assert nameless == {f"{name}/default" for name in ("irrelevant-yaml", "valid-json", "weird-list")}

@@ -1,6 +1,9 @@
 """What a confined process cannot do, tried from inside; and what happens where the kernel offers no confinement."""
 
+import asyncio
 import json
+import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +85,36 @@ async def test_where_engines_cannot_be_confined_nothing_is_rendered_unless_allow
 
         assert "allowUnsandboxed" in error.value.hint
         assert await trusting.render(inputs)
+
+
+BUSY = """
+import asyncio, sys
+sys.path.insert(0, {project!r})
+from services.renderer.engines.child import Child
+from services.renderer.engines.jobs import Job
+from services.renderer.sandbox import Limits
+
+LOOP = b"{{% for a in range(99999) %}}{{% for b in range(99999) %}}{{% endfor %}}{{% endfor %}}"
+
+async def main():
+    child = await Child.start(Limits(), allow_unsandboxed=False)
+    print(child.pid, flush=True)
+    await child.render(Job("plain", "web", "web", groups=(("a.yaml",),), template="jinja", values="{{}}", files={{"a.yaml": LOOP}}))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_renderer_that_is_killed_leaves_no_busy_child_behind():
+    """I11."""
+    program = BUSY.format(project=str(PROJECT))
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    child = os.pidfd_open(int(await parent.stdout.readline()))
+    try:
+        parent.kill()
+        await parent.wait()
+        ended, _, _ = await asyncio.to_thread(select.select, [child], [], [], 20)
+    finally:
+        os.close(child)
+
+    assert ended == [child]

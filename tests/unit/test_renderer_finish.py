@@ -44,9 +44,12 @@ def test_lists_are_flattened_and_say_the_kind_of_their_items():
 
 def test_a_kind_that_ends_in_list_but_has_no_items_is_an_object():
     """A5."""
-    objects, _ = bundle(thing("AllowList", version="example.org/v1"))
+    objects, _ = bundle(
+        thing("AllowList", version="example.org/v1"),
+        thing("DenyList", version="example.org/v1", items=None, spec={}),
+    )
 
-    assert len(objects) == 1
+    assert len(objects) == 2
 
 
 @pytest.mark.parametrize("missing", ["apiVersion", "kind"])

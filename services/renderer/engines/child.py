@@ -59,14 +59,14 @@ class Child:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, limits: Limits, *, allow_unsandboxed: bool) -> Self:
-        """Start a child and wait until it is confined.
+    async def start(cls, limits: Limits, *, allow_unsandboxed: bool, parent: Path | None = None) -> Self:
+        """Start a child and wait until it is confined; its folder is made in `parent`, or where temporary ones are.
 
         Raises:
             SandboxError: it cannot be confined here, and `allow_unsandboxed` is not set.
             ChildStartError: it did not come up.
         """
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="towline-render-"))
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="towline-render-", dir=parent))
         work = folder / "work"
         work.mkdir(mode=0o700)
         with (folder / "stderr").open("wb") as errors:

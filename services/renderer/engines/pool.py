@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from services.renderer.engines import tools
@@ -37,7 +38,10 @@ class Bundle:
 
 
 class Engines:
-    """The engines of one process; an async context manager. Children start when the first job comes."""
+    """The engines of one process; an async context manager. Children start when the first job comes.
+
+    Their folders are made in `folder`, or where temporary ones are.
+    """
 
     def __init__(
         self,
@@ -45,9 +49,11 @@ class Engines:
         *,
         workers: int | None = None,
         allow_unsandboxed: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._allow_unsandboxed = allow_unsandboxed
+        self._folder = folder
         self._slots = asyncio.Semaphore(workers or os.cpu_count() or 2)
         self._idle: list[Child] = []
         self._versions = tools.versions()
@@ -128,7 +134,7 @@ class Engines:
                 await child.kill()
                 child = None
         if child is None:
-            child = await Child.start(self._limits, allow_unsandboxed=self._allow_unsandboxed)
+            child = await Child.start(self._limits, allow_unsandboxed=self._allow_unsandboxed, parent=self._folder)
             self.children_started += 1
         try:
             yield child
