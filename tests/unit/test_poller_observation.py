@@ -198,3 +198,28 @@ def test_a_fact_keeps_its_id_when_it_is_stated_again():
 
     assert one.outbox == two.outbox
     assert isinstance(one.outbox[-1], Outgoing)
+
+
+def test_a_source_that_moved_begins_a_history_of_its_own_and_numbers_on():
+    before = seen(FRESH, sighting("a"))
+    moved = observation.configured(before, "https://h/new", "main")
+
+    assert observation.configured(before, *MAIN) == before
+    assert moved.main == Followed(repository="https://h/new", asked_ref="main")
+    assert (moved.number, moved.outbox) == (before.number, before.outbox)
+
+
+def test_what_was_published_leaves_the_outbox_and_what_came_meanwhile_stays():
+    first = seen(FRESH, sighting("a"))
+    second = seen(first, sighting("b"))
+    after = observation.published(second, first.outbox)
+
+    assert [item.revision.commit.id for item in after.outbox] == ["b"]
+    assert observation.request_published(after, first.request_number).request_reason == "commit"
+    assert observation.request_published(after, second.request_number).request_reason == ""
+
+
+def test_the_packs_of_what_is_no_longer_followed_are_forgotten():
+    chain = Chain(tree="t", full_tree="t", packs=(BlobRef(digest="d", bytes=1),))
+
+    assert observation.with_chain(FRESH, LIB, chain) == FRESH
