@@ -18,11 +18,12 @@ from services.applier.content import pieces
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.errors import ErrorClass
 from services.applier.intake import Intake, Place, intake
+from services.applier.kube.mapper import MAX_AGE_S
 from services.applier.options import Drift, Options, options_of
 from services.applier.planned import Failed, SkipReason
 from services.applier.restraint import Fights
 from services.applier.run import Account, Run
-from services.applier.state import Entry, Header, Inventory
+from services.applier.state import Entry, Header, Inventory, Present
 from services.applier.tools import Tools
 from services.applier.verify import RefusedError, bundle_objects, bundle_of
 from services.applier.wellness import Wellness, wellness
@@ -32,6 +33,7 @@ from shared.errors import PermanentError, TowlineError, TransientError
 
 PERMANENT_RETRY_S = 1800.0
 SUSPENDED_LOOK_S = 5.0
+_NEVER = Present("")
 _WAITS = frozenset(
     {ErrorClass.NAMESPACE_TERMINATING, ErrorClass.NAMESPACE_MISSING, ErrorClass.UNKNOWN_KIND, ErrorClass.TERMINATING}
 )
@@ -82,6 +84,10 @@ class Target:
         self._fresh = False
         self._asked = ""
         self._drifted: set[ObjectKey] = set()
+        self._meanwhile: set[ObjectKey] = set()
+        """What a watch told of during a run."""
+        self._judged: dict[ObjectKey, Present | None] = {}
+        """Objects that are not as we left them, in the state in which a run let them be."""
         self._due = Due()
         self._fights = Fights()
         self.running = False
@@ -110,9 +116,11 @@ class Target:
     def noticed(self, key: ObjectKey) -> None:
         """Look at what a watch says about one object: is it as we left it?"""
         entry = self.inventory.entries.get(key)
-        if entry is None or self.running or self.active is None:
+        if entry is None or self.active is None:
             return
-        if self._strays(entry):
+        if self.running:
+            self._meanwhile.add(key)
+        elif self._strays(entry) and self._judged.get(key, _NEVER) != self._tools.observer.present(key):
             self._drifted.add(key)
             self._wake.set()
 
@@ -193,7 +201,8 @@ class Target:
             self._hold("InventoryDamaged", self._tools.damaged[self.app])
             return
         try:
-            taken = await self._taken_in(release)
+            # What was asked for, or failed before, may turn on a kind that is served by now.
+            taken = await self._taken_in(release, anew=trigger in {"sync", "resume"} or bool(self._due.failures))
         except (RefusedError, PermanentError) as error:
             await self._refuse(release, error, started)
             if self.active is None or trigger == "release":
@@ -222,12 +231,12 @@ class Target:
             self._postpone(error)
             return None
 
-    async def _taken_in(self, release: ReleaseDocument) -> Intake:
+    async def _taken_in(self, release: ReleaseDocument, *, anew: bool = False) -> Intake:
         """Return the bundle's objects, verified to the last byte and ready to be sent."""
         tools = self._tools
         read = options_of(release.options)
         self.options = read.options
-        await tools.mapper.refresh()
+        await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
         if release.removed or release.bundle is None:
             taken = Intake({})
         else:
@@ -275,7 +284,7 @@ class Target:
             self.standing.reason = "Contested"
             self.standing.message = f"somebody changes {account.contested[0]} back again and again"
         # An unchanged app that was looked at again is no news.
-        if trigger in {"release", "resume", "sync"} or account.changed or summary.failures:
+        if trigger in {"release", "resume", "sync"} or account.changed or account.drift or summary.failures:
             await self._tools.reporter.run_ended(self, release, account, trigger, started)
         if release.removed and not self.inventory.entries:
             await self._forget()
@@ -323,11 +332,16 @@ class Target:
         self.inventory = Inventory(Header(self.app))
 
     def _look_back(self) -> None:
-        """Look at everything once after a run: what came in meanwhile was not judged."""
-        if self._due.failures:
-            return
-        for key in self.inventory.entries:
+        """Look after a run at what came in meanwhile; what the run itself let be is not looked at again."""
+        observer = self._tools.observer
+        self._judged = {
+            key: observer.present(key)
+            for key, entry in self.inventory.entries.items()
+            if key not in self._meanwhile and self._strays(entry)
+        }
+        for key in self._meanwhile:
             self.noticed(key)
+        self._meanwhile.clear()
 
     def _strays(self, entry: Entry) -> bool:
         """Tell whether an object is not as our last write left it, as far as the watches tell."""

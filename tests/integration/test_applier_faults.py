@@ -1,0 +1,191 @@
+"""What the agent does when others interfere, when it dies, and when nothing else can be reached."""
+
+import asyncio
+
+import pytest
+
+from tests.support.agents import OPTIONS, WAIT_S, config_map, killed_agent, running
+
+
+def data_of(sim, name):
+    found = sim.store.get("v1", "ConfigMap", "web", name)
+    return found and found["data"]
+
+
+async def eventually(check):
+    """Wait for a change in the cluster, which tells nobody."""
+    async with asyncio.timeout(WAIT_S):
+        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def applied(pen, *objects, **fields):
+    await pen.release("web", list(objects) or [config_map("one"), config_map("two")], **fields)
+    return await pen.reported(result="succeeded")
+
+
+async def test_a_changed_field_is_put_back(agent, sim):
+    """I6: drift of what we own is corrected at once; the report says who did it."""
+    await applied(agent)
+    sim.store.patch(config_map("one"), {"data": {"a": "9", "mine": "stays"}}, manager="kubectl-edit")
+    report = await agent.reported(trigger="drift")
+
+    assert data_of(sim, "one") == {"a": "1", "mine": "stays"}
+    assert "kubectl-edit" in report.drift[0]
+
+
+async def test_a_deleted_object_is_made_again(agent, sim):
+    await applied(agent)
+    sim.store.delete("v1", "ConfigMap", "web", "one")
+    report = await agent.reported(trigger="drift")
+
+    assert data_of(sim, "one") == {"a": "1"}
+    assert report.counts.created == 1
+    assert "was deleted" in report.drift[0]
+
+
+async def test_a_removed_label_is_put_back(agent, sim):
+    """G7: an object that lost our marks is still ours."""
+    await applied(agent)
+    sim.store.patch(config_map("one"), {"metadata": {"labels": {"towline.dev/agent": None}}})
+    await agent.reported(trigger="drift")
+
+    assert sim.store.get("v1", "ConfigMap", "web", "one")["metadata"]["labels"]["towline.dev/agent"] == sim.name
+
+
+async def test_drift_is_only_reported_when_the_app_says_so(agent, sim):
+    await applied(agent, options={**OPTIONS, "drift": "report"})
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+    report = await agent.reported(trigger="drift")
+
+    assert data_of(sim, "one") == {"a": "9"}
+    assert report.drift
+
+
+async def test_a_suspended_app_is_left_alone_and_healed_when_it_is_resumed(agent, sim):
+    """I10, Q2: while suspended nothing is written."""
+    await applied(agent)
+    await agent.change("web", suspend={"reason": "maintenance", "by": "ada", "until": ""})
+    await agent.until(lambda: agent.status and agent.status.apps["web"].sync == "Suspended")
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+    sim.store.patch(config_map("two"), {"data": {"a": "9"}})
+    assert data_of(sim, "one") == {"a": "9"}
+
+    await agent.change("web", suspend=None)
+    await eventually(lambda: data_of(sim, "one") == data_of(sim, "two") == {"a": "1"})
+
+
+async def test_a_fight_is_given_up(agent, sim):
+    """I9, F20: after three corrections the field is contested and left for a minute."""
+    await applied(agent)
+    for _ in range(3):
+        sim.store.patch(config_map("one"), {"data": {"a": "9"}}, manager="stubborn")
+        await eventually(lambda: data_of(sim, "one") == {"a": "1"})
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}}, manager="stubborn")
+    sim.store.delete("v1", "ConfigMap", "web", "two")
+    await eventually(lambda: data_of(sim, "two"))
+
+    assert data_of(sim, "one") == {"a": "9"}
+
+
+async def test_healing_goes_on_after_a_watch_is_told_that_its_version_is_too_old(agent, sim):
+    """410 is routine: the kind is listed again, and what was missed is seen."""
+    await applied(agent)
+    sim.store.compact()
+    sim.faults.reset_next(match=lambda each: "watch" in each.query)
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+
+    await eventually(lambda: data_of(sim, "one") == {"a": "1"})
+
+
+async def test_a_restarted_agent_heals_without_the_bus(pen, sim, bus_server):
+    """A01, N2: what was accepted last is kept at hand."""
+    async with running(pen.settings(sim)):
+        await applied(pen)
+    pen.enrol(sim, bus="nats://127.0.0.1:9")
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+    sim.store.delete("v1", "ConfigMap", "web", "two")
+    async with running(pen.settings(sim)):
+        await eventually(lambda: data_of(sim, "one") == data_of(sim, "two") == {"a": "1"})
+
+
+async def test_an_agent_without_a_bus_writes_and_deletes_nothing(pen, sim):
+    """A01: nothing that cannot be read changes the cluster."""
+    async with running(pen.settings(sim)):
+        await applied(pen)
+    pen.enrol(sim, bus="nats://127.0.0.1:9")
+    before = [each for each in sim.requests if each.method != "GET"]
+    async with running(pen.settings(sim)):
+        await eventually(lambda: any("watch" in each.query for each in list(sim.requests)[-5:]))
+    after = [each for each in sim.requests if each.method != "GET" and "leases" not in each.path]
+
+    assert len(after) == len([each for each in before if "leases" not in each.path])
+
+
+@pytest.mark.parametrize("nth", range(1, 22))
+async def test_a_kill_after_any_request_is_repaired_by_the_next_start(pen, sim, nth):
+    """A02, F04: whatever was cut off, the same objects stand in the end, and nothing else was deleted."""
+    async with running(pen.settings(sim)):
+        await applied(pen, config_map("one"), config_map("two"), config_map("old"))
+    sim.store.create(config_map("stranger"))
+    seen = 0
+    cut = asyncio.Event()
+
+    def count(request):
+        nonlocal seen
+        if request.method != "GET" and "leases" not in request.path:
+            seen += 1
+            if seen == nth:
+                cut.set()
+        return False
+
+    sim.fail_next(1, match=count)
+    await pen.release("web", [config_map("one", a="2"), *(config_map(f"new{number}") for number in range(8))])
+    async with killed_agent(pen.settings(sim)):
+        done = asyncio.ensure_future(pen.reported(generation=2, result="succeeded"))
+        await asyncio.wait({done, asyncio.ensure_future(cut.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        done.cancel()
+    async with running(pen.settings(sim)):
+        await pen.until(lambda: next((each for each in pen.reports if each.generation == 2 and each.settled), None))
+
+    names = {each["metadata"]["name"] for each in sim.store.list("v1", "ConfigMap", "web")}
+    assert names >= {"one", "stranger", *(f"new{number}" for number in range(8))}
+    assert not names & {"two", "old"}
+
+
+async def test_a_second_agent_waits_until_the_first_is_gone(pen, sim):
+    """F24, M4: one cluster, one agent that writes."""
+    settings = pen.settings(sim)
+    async with running(settings):
+        await applied(pen)
+        async with running(settings) as second:
+            sessions = {each.session for each in pen.reports}
+            await pen.release("web", [config_map("one", a="2")])
+            await pen.reported(generation=2)
+            assert {each.session for each in pen.reports} == sessions
+            assert not second.done()
+
+
+async def test_health_follows_the_objects(agent, sim):
+    """J8: an app whose workload fails is reported, and again when it recovers."""
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "web"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "d"}},
+            "template": {
+                "metadata": {"labels": {"app": "d"}},
+                "spec": {"containers": [{"name": "c", "image": "a:1"}]},
+            },
+        },
+    }
+    await agent.release("web", [deployment])
+    await agent.until(lambda: agent.status and agent.status.apps["web"].health == "Current")
+    sim.store.set_status(
+        deployment,
+        {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]},
+    )
+    report = await agent.reported(trigger="health", health="Failed")
+
+    assert report.sync == "Synced"
