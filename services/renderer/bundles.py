@@ -7,7 +7,7 @@ that once and not at every commit (F25).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -42,9 +42,13 @@ class Outcome:
 
 
 class Bundles:
-    """The bundles that this renderer made."""
+    """The bundles that this renderer made.
 
-    def __init__(self, engines: Engines, cache: RenderCache, bus: Bus, secret: bytes) -> None:
+    One source has at most `share` engines at a time: with more engines than that, one source full of poison does not hold
+    up the others.
+    """
+
+    def __init__(self, engines: Engines, cache: RenderCache, bus: Bus, secret: bytes, *, share: int = 2) -> None:
         self._engines = engines
         self._cache = cache
         self._bus = bus
@@ -52,6 +56,7 @@ class Bundles:
         self._failures: OrderedDict[str, tuple[int, tuple[Finding, ...]]] = OrderedDict()
         self._present: dict[str, set[str]] = {}
         self._running: dict[str, asyncio.Lock] = {}
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(share))
 
     def forget_presence(self) -> None:
         """Look anew at what is on the bus: it is another bus, or was emptied."""
@@ -107,8 +112,9 @@ class Bundles:
         if found is not None and await self._is_there(source, found[0]):
             metrics.renders.labels("unchanged").inc()
             return found
-        with metrics.render_seconds.labels(inputs.engine).time():
-            bundle = await self._engines.bundle(inputs)
+        async with self._turns[source]:
+            with metrics.render_seconds.labels(inputs.engine).time():
+                bundle = await self._engines.bundle(inputs)
         reference, blobs = await asyncio.to_thread(self._sealed, bundle)
         await asyncio.to_thread(self._cache.put, key, reference, blobs, bundle.warnings)
         await self._store(reference, blobs)

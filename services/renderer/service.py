@@ -35,11 +35,11 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
     store = await asyncio.to_thread(ObjectStore, settings.data / "objects")
     work = settings.data / "render-work"
     await asyncio.to_thread(_emptied, work)
-    engines = Engines(
-        settings.limits, workers=settings.workers, allow_unsandboxed=settings.allow_unsandboxed, folder=work
-    )
+    # One more than a single source may have.
+    workers = settings.workers + 1
+    engines = Engines(settings.limits, workers=workers, allow_unsandboxed=settings.allow_unsandboxed, folder=work)
     async with engines:
-        bundles = Bundles(engines, cache, bus, secret)
+        bundles = Bundles(engines, cache, bus, secret, share=settings.workers)
         requests = Requests(bus, Trees(bus, store), bundles, engines.versions)
         await _warm_up(engines, life)
         async with asyncio.TaskGroup() as tasks:

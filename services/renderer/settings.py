@@ -16,7 +16,7 @@ class RendererSettings(ServiceSettings):
     model_config = settings_for("renderer")
 
     workers: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
-    """Engines that run at the same time; more than there are cores only slows each."""
+    """Engines that run at the same time for one source; one more serves the other sources meanwhile."""
     requests: int = Field(default=4, ge=1)
     """Sources that are rendered at the same time: one that is slow to fail must not hold up the others."""
     wall_s: float = Field(default=30.0, gt=0)

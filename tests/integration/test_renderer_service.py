@@ -78,6 +78,25 @@ async def test_a_poisonous_commit_fails_alone_and_the_next_commit_renders(bus_se
         assert targets["dev-1", "bomb"] == ["ConfigMap/cured"]
 
 
+async def test_a_source_full_of_poison_does_not_hold_up_another(bus_server, tmp_path, fleet, source, local_git):
+    """F25, I8."""
+    loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    bombs = {f"apps/b{n}/app.yaml": "plain: {template: jinja}\n" for n in range(4)}
+    bombs |= {f"apps/b{n}/a.yaml": config_map(text=loop) for n in range(4)}
+    local_git.commit("other", {"a.yaml": config_map()})
+    other = f"other={local_git.path('other')}"
+    async with line(bus_server, tmp_path, source, other, wall_s=2, workers=1) as renders:
+        await renders.clusters(1, one={})
+        poison = fleet({**FLEET, **bombs})
+        good = local_git.commit("other", {"a.yaml": config_map("good")})
+        async with asyncio.timeout(60):
+            order = []
+            while not {poison, good} <= set(order):
+                order.append((await renders.rendered.get()).commit)
+
+        assert order.index(good) < order.index(poison)
+
+
 async def test_clusters_that_joined_are_rendered_for_with_their_labels(bus_server, tmp_path, fleet, source):
     commit = fleet(FLEET)
     async with line(bus_server, tmp_path, source) as renders:
