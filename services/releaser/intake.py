@@ -74,6 +74,7 @@ async def take(tx: Transaction, message: Rendered, listing: RenderListing, lists
     last = (kept.number, kept.version) if kept else (0, 0)
     if not newer(message.number, message.clusters_version, *last):
         return False
+    known = await tx.value(registering.VERSION, 0)
     render = await _read(tx, message, listing, kept.whole_version if kept else 0)
     changed, anew = await _want(tx, render)
     whole = message.complete and not render.unreadable and not render.reading.unreadable_clusters
@@ -82,6 +83,10 @@ async def take(tx: Transaction, message: Rendered, listing: RenderListing, lists
     row["whole_version"] = max(render.previous, message.clusters_version) if whole else render.previous
     await tx.put(sources, [{**row, "commit": message.commit, "ref": message.ref}])
     await step(tx, changed, keys, anew)
+    if known and not message.clusters_version:
+        # The index was not on the bus, as after a loss of it: this commit was made for the clusters of git alone.
+        tx.registry = True
+        tx.ask_poller("render", {"source": message.source}, "clusters")
     return True
 
 

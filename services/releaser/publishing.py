@@ -127,10 +127,11 @@ class Publisher:
 
     async def publish(self) -> None:
         """Publish what is due, as far as it goes now."""
-        if self._facts:
-            await self._tell_facts()
+        # The index of clusters first: what the poller is asked for has renderers read it.
         if self._registry:
             await self._tell_clusters()
+        if self._facts:
+            await self._tell_facts()
         if not self.restored.pair:
             await self._publish_desired()
         if self._facts:

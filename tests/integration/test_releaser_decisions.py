@@ -197,9 +197,12 @@ async def test_a_render_without_the_index_takes_nothing_from_clusters_of_the_hub
     """I7: after a wiped bus a renderer may know the clusters of git only."""
     await line.join("c1", labels={"env": "prod"})
     await line.take(rendered(1, {("c1", "web"): "a"}, version=1))
+    before = len(await line.asked_poller())
     await line.take(rendered(2, {}, version=0, apps={"web": True}))
 
     assert await line.running() == {("c1", "web"): "a"}
+    (again,) = (await line.asked_poller())[before:]
+    assert (again.verb, again.arguments) == ("render", {"source": "fleet"})
 
 
 places = st.tuples(st.sampled_from(["c1", "c2"]), st.sampled_from(["web", "api"]))
