@@ -195,6 +195,30 @@ async def test_another_managers_field_is_not_taken_when_conflicts_fail(agent, si
     assert data_of(sim, "one") == {"a": "theirs"}
 
 
+async def test_a_field_in_conflict_is_left_to_its_owner_when_conflicts_yield(agent, sim):
+    """G3: the other fields are ours, and what was left is told."""
+    sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}})
+    sim.store.apply(config_map("one", a="theirs"))
+    await agent.release("web", [config_map("one", a="1", b="2")], options={**OPTIONS, "conflicts": "yield"})
+    report = await agent.reported(generation=1)
+
+    assert (report.result, report.failures) == ("succeeded", ())
+    assert data_of(sim, "one") == {"a": "theirs", "b": "2"}
+    assert ".data.a" in report.warnings[0]
+
+
+async def test_an_ignored_field_is_left_to_who_took_it(agent, sim):
+    """I8: whoever else owns it by now keeps it, and is not fought."""
+    ignore = [{"target": {"kind": "ConfigMap"}, "paths": ["/data/a"]}]
+    await agent.release("web", [config_map("one", a="1", b="1")], options={**OPTIONS, "ignore": ignore})
+    await agent.reported(generation=1)
+    sim.store.apply(config_map("one", a="theirs"), force=True)
+    await agent.release("web", [config_map("one", a="1", b="2")], options={**OPTIONS, "ignore": ignore})
+    await agent.reported(generation=2, result="succeeded")
+
+    assert data_of(sim, "one") == {"a": "theirs", "b": "2"}
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_refusals_that_pass_are_waited_out(agent, sim, status):
     """F18: Retry-After is obeyed, nothing is lost, nothing fails."""
