@@ -250,10 +250,11 @@ class Steps:
         path = resource.path(key.namespace, key.name)
         return await self._write(Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA))
 
-    async def _applied(self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any]) -> Outcome:
+    async def _applied(
+        self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any], before: Present | None
+    ) -> Outcome:
         for warning in reply.warnings:
             self.warn(f"{wanted.key}: {warning}")
-        before = self.observer.present(wanted.key)
         live = self.observer.wrote(wanted.key, manifest)
         if live.deleting:
             return Failed(Failure(ErrorClass.TERMINATING, "it is being deleted, and is made anew when it is gone"))
