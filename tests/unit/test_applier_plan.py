@@ -20,6 +20,7 @@ from services.applier.plan import (
     Orphan,
     Patch,
     Prune,
+    Recreate,
     Released,
     Skip,
     SkipReason,
@@ -456,6 +457,15 @@ def test_attempts_are_counted_by_release():
 
     assert (first.claim.header.attempt, second.claim.header.attempt) == (1, 2)
     assert A in second.claim.entries
+
+
+def test_a_known_obstacle_is_told_before_any_outcome_f2():
+    assert prune_obstacle(decided([], {}, incomplete="discovery is partial"), {}) == "discovery is partial"
+
+
+def test_a_recreation_is_known_by_its_objects_key():
+    assert Recreate(wanted(key("d", "Deployment", "apps")), "u1").key.kind == "Deployment"
+    assert wanted(key("d", "Deployment", "apps")).api_version == "apps/v1"
 
 
 OTHER = [
