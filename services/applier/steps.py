@@ -93,9 +93,10 @@ class Steps:
         for attempt in range(ATTEMPTS):
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
+            before = self.observer.present(step.key)  # read first: the watch may tell of our write before the answer
             reply = await self._patch(resource, step.key, _with_uid(body, uid), force=step.force)
             if reply.ok and reply.body is not None:
-                return await self._applied(step.wanted, reply, reply.body)
+                return await self._applied(step.wanted, reply, reply.body, before)
             failure = reply.failure(step.key)
             if failure.error is ErrorClass.IMMUTABLE and uid and self.recreates(step.wanted):
                 return await self.recreate(Recreate(step.wanted, uid))
