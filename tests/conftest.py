@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.data",
     "tests.support.git_server",
     "tests.support.releaser_fixtures",
+    "tests.support.line",
     "tests.support.rendering",
     "tests.support.sim",
 ]

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from services.cli.hubs import CommandError
 from services.cli.output import say
+from services.cli.stopping import run_to_end, stopped_by_signals
 
 _EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
 Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
@@ -54,7 +55,7 @@ def hub_run(
     _logs(log)
     from services.cli.hosting import host
 
-    return _until_done(host(options, lambda ready: say(f"hub is ready: {ready['http']} (data in {options.data})")))
+    return run_to_end(host(options, lambda ready: say(f"hub is ready: {ready['http']} (data in {options.data})")))
 
 
 def hub_init(*, data: Path, bus: str = "", watch: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -68,7 +69,7 @@ def hub_init(*, data: Path, bus: str = "", watch: Annotated[bool, Parameter(nega
     _needs("hub")
     from services.cli.initialising import initialise
 
-    return _until_done(initialise(data, tuple(bus.split()), watch=watch))
+    return run_to_end(initialise(data, tuple(bus.split()), watch=watch))
 
 
 def adopt(*, data: Path) -> int:
@@ -126,7 +127,6 @@ def agent_run(
     from services.applier.service import run_agent
     from services.applier.settings import ApplierSettings
     from services.cli.output import pairs_of
-    from services.cli.stopping import stopped_by_signals
     from shared.runtime.lifecycle import Lifecycle
 
     if join and join_file:
@@ -146,7 +146,7 @@ def agent_run(
         with stopped_by_signals(life):
             await run_agent(settings, life)
 
-    return _until_done(go())
+    return run_to_end(go())
 
 
 def _token(join: str, file: Path | None) -> str:
@@ -173,7 +173,6 @@ def kubesim_run(
         port: Of all of them; 0 takes any.
     """
     _needs("demo")
-    from services.cli.stopping import stopped_by_signals
     from services.kubesim.server import SimulatedClusters
     from shared.runtime.lifecycle import Lifecycle
 
@@ -187,7 +186,7 @@ def kubesim_run(
                 await life.stopping.wait()
                 _ready(out).unlink(missing_ok=True)
 
-    return _until_done(go())
+    return run_to_end(go())
 
 
 def _ready(out: Path) -> Path:
@@ -200,21 +199,6 @@ def _write_kubeconfigs(out: Path, kubeconfigs: dict[str, str]) -> None:
         path = out / f"{name}.kubeconfig"
         path.touch(mode=0o600, exist_ok=True)
         path.write_text(text)
-
-
-def _until_done(work: Any) -> int:
-    """Run to the end; of several errors at once the ones that somebody can act on are told."""
-    from services.cli.stopping import leaves
-    from shared.errors import TowlineError
-
-    try:
-        asyncio.run(work)
-    except BaseExceptionGroup as group:
-        known = [each for each in leaves(group) if isinstance(each, TowlineError)]
-        if not known:
-            raise
-        raise known[0] from group
-    return 0
 
 
 def _logs(form: Literal["auto", "json", "console"]) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from shared.runtime.lifecycle import Lifecycle
+from shared.errors import TowlineError
+
+if TYPE_CHECKING:
+    from shared.runtime.lifecycle import Lifecycle
 
 
 @contextmanager
@@ -30,10 +34,22 @@ def stopped_by_signals(life: Lifecycle, *also: Callable[[], None]) -> Iterator[N
             loop.remove_signal_handler(number)
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
+def run_to_end(work: Coroutine[Any, Any, None]) -> int:
+    """Run `work`; of several errors at once the first that somebody can act on is raised alone."""
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        known = [each for each in _leaves(group) if isinstance(each, TowlineError)]
+        if not known:
+            raise
+        raise known[0] from group
+    return 0
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield the single errors of a group of errors."""
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from leaves(each)
+            yield from _leaves(each)
     else:
         yield error

@@ -18,7 +18,7 @@ from services.cli.demo.stage import Stage, staged
 from services.cli.demo.story import Summary, tell
 from services.cli.demo.view import View, shown
 from services.cli.hubs import CommandError
-from services.cli.stopping import stopped_by_signals
+from services.cli.stopping import run_to_end, stopped_by_signals
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import configure_logging
 
@@ -44,7 +44,7 @@ def demo(
     configure_logging("console", "error")
     folder = Path(tempfile.mkdtemp(prefix="towline-demo-"))
     try:
-        asyncio.run(_demo(folder, clusters, keep=keep, browser=browser and sys.stdout.isatty()))
+        run_to_end(_demo(folder, clusters, keep=keep, browser=browser and sys.stdout.isatty()))
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -63,8 +63,8 @@ data:
 
 APPS: Files = {
     "apps/web/app.yaml": 'namespace: web\nlayers: ["overlays/{env}"]\n',
-    "apps/web/kustomization.yaml": "resources: [web.yaml]\nimages: [{name: example.org/web, newTag: 1.0.0}]\n",
-    "apps/web/web.yaml": WEB,
+    "apps/web/base/kustomization.yaml": "resources: [web.yaml]\nimages: [{name: example.org/web, newTag: 1.0.0}]\n",
+    "apps/web/base/web.yaml": WEB,
     "apps/api/app.yaml": 'namespace: api\nhelm: {chart: ./chart}\nlayers: [values.yaml, "values/{env}.yaml"]\n',
     "apps/api/chart/Chart.yaml": "apiVersion: v2\nname: api\nversion: 1.0.0\n",
     "apps/api/chart/templates/api.yaml": API,
@@ -98,32 +98,33 @@ def members_of(count: int) -> list[Member]:
     ]
 
 
-def first_commit(members: list[Member]) -> Files:
-    """Return all files of the fleet."""
-    overlays = {
-        f"apps/web/overlays/{env}/kustomization.yaml": (
-            f"resources: [../..]\nreplicas: [{{name: web, count: {replicas}}}]\n"
-        )
-        for env, replicas in _REPLICAS.items()
-    }
-    return {"fleet.yaml": FLEET, **_clusters(members), **APPS, **overlays}
-
-
-def web_release(version: str) -> Files:
-    """Return the change that releases a version of `web`."""
-    content = f"resources: [web.yaml]\nimages: [{{name: example.org/web, newTag: {version}}}]\n"
-    return {"apps/web/kustomization.yaml": content}
-
-
-def broken_web() -> Files:
-    """Return a change after which `web` cannot be rendered: it names a file that nobody committed."""
-    return {"apps/web/kustomization.yaml": "resources: [web.yaml, cache.yaml]\n"}
-
-
-def _clusters(members: list[Member]) -> Files:
-    files: Files = {}
+def clusters_commit(members: list[Member]) -> Files:
+    """Return the files that declare the clusters, and how a revision moves over them."""
+    files: Files = {"fleet.yaml": FLEET}
     for env in _REPLICAS:
         lines = [f"  - {{name: {each.name}, labels: {{region: {each.region}}}}}" for each in members if each.env == env]
         if lines:
             files[f"clusters/{env}.yaml"] = "\n".join([f"labels: {{env: {env}}}", "clusters:", *lines, ""])
     return files
+
+
+def apps_commit() -> Files:
+    """Return the files of all apps."""
+    overlays = {
+        f"apps/web/overlays/{env}/kustomization.yaml": (
+            f"resources: [../../base]\nreplicas: [{{name: web, count: {replicas}}}]\n"
+        )
+        for env, replicas in _REPLICAS.items()
+    }
+    return {**APPS, **overlays}
+
+
+def web_release(version: str) -> Files:
+    """Return the change that releases a version of `web`."""
+    content = f"resources: [web.yaml]\nimages: [{{name: example.org/web, newTag: {version}}}]\n"
+    return {"apps/web/base/kustomization.yaml": content}
+
+
+def broken_web() -> Files:
+    """Return a change after which `web` cannot be rendered: it names a file that nobody committed."""
+    return {"apps/web/base/kustomization.yaml": "resources: [web.yaml, cache.yaml]\n"}

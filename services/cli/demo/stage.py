@@ -16,7 +16,7 @@ import services
 from services.applier.service import run_agent
 from services.applier.settings import ApplierSettings
 from services.cli.client import Hub
-from services.cli.demo.fleet import Member
+from services.cli.demo.fleet import Member, clusters_commit
 from services.cli.demo.repository import Repository
 from services.cli.hubs import CommandError, HubAddress
 from services.kubesim.server import SimulatedCluster, SimulatedClusters
@@ -71,6 +71,7 @@ class Stage:
 async def staged(folder: Path, members: list[Member]) -> AsyncIterator[tuple[Stage, Hub]]:
     """Start everything, and stop it at the end of the block."""
     repository = Repository(folder / "fleet")
+    repository.commit(clusters_commit(members), "Declare the clusters")
     life = Lifecycle()
     async with (
         SimulatedClusters(names=[each.name for each in members]) as simulated,

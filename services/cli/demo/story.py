@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.cli.client import Hub
-from services.cli.demo.fleet import Files, broken_web, first_commit, web_release
+from services.cli.demo.fleet import Files, apps_commit, broken_web, web_release
 from services.cli.demo.stage import Stage
 from services.cli.demo.view import STAGES, Journey, View
 from services.cli.hubs import CommandError
@@ -40,13 +40,13 @@ class Summary:
 async def tell(stage: Stage, hub: Hub, view: View) -> Summary:
     """Tell the whole story."""
     travelled = [
-        await _travel(stage, hub, view, first_commit(stage.members), "Begin the fleet: web, api, settings"),
+        await _travel(stage, hub, view, apps_commit(), "Add three apps: web, api, settings"),
         await _travel(stage, hub, view, web_release("1.1.0"), "Release web 1.1.0"),
     ]
     await _break(stage, hub, view)
     travelled.append(await _travel(stage, hub, view, web_release("1.2.0"), "Mend web, release 1.2.0"))
     await _heal(stage, view)
-    return Summary(len(stage.members), len(travelled) + 1, max(each.seconds["applied"] for each in travelled))
+    return Summary(len(stage.members), len(travelled) + 2, max(each.seconds["applied"] for each in travelled))
 
 
 async def _travel(stage: Stage, hub: Hub, view: View, files: Files, subject: str) -> Journey:
@@ -57,9 +57,17 @@ async def _travel(stage: Stage, hub: Hub, view: View, files: Files, subject: str
         while "healthy" not in journey.seconds:
             found = await _revision(hub, commit)
             if found is not None:
+                _check(found)
                 _follow(view, journey, found, pushed)
             await asyncio.sleep(PAUSE_S)
     return journey
+
+
+def _check(found: dict[str, Any]) -> None:
+    """Stop a demo that does not work, with what the hub says about it."""
+    if found["failed"] or any(problem["severity"] == "error" for problem in found["problems"]):
+        why = next((problem["message"] for problem in found["problems"]), f"{found['failed']} targets failed")
+        raise CommandError(f"commit {found['commit'][:10]} cannot be rendered: {plain(why)}", code="demo.failed")
 
 
 async def _revision(hub: Hub, commit: str) -> dict[str, Any] | None:
