@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from services.applier.documents import ReleaseDocument
+from services.applier.drift import drift_lines
 from services.applier.execute import Execution
 from services.applier.kube.mapper import Resource
 from services.applier.look import Looker
@@ -19,7 +20,7 @@ from services.applier.options import Conflicts, Options
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
 from services.applier.restraint import Fights, corrections, may_recreate
-from services.applier.state import Absent, Inventory, Live, Present, Wanted
+from services.applier.state import Inventory, Live, Wanted
 from services.applier.steps import CRD, Steps
 from services.applier.summary import Summary, summary
 from services.applier.tools import Tools
@@ -84,7 +85,7 @@ class Run:
             incomplete=incomplete,
         )
         todo, contested = self.fights.restrained(todo, time.monotonic())
-        drift = _drift_lines(todo, live)
+        drift = await drift_lines(self.tools, todo, live, wanted, self.options)
         outcomes = await self._carry_out(todo, inventory)
         after = settled(todo, outcomes)
         if todo.writes or _differs(after, inventory):
@@ -192,17 +193,3 @@ def _claims(claim: Inventory, before: Inventory) -> bool:
 def _differs(after: Inventory, before: Inventory) -> bool:
     quiet = replace(after.header, attempt=0), replace(before.header, attempt=0)
     return quiet[0] != quiet[1] or after.entries != before.entries
-
-
-def _drift_lines(todo: Plan, live: Mapping[ObjectKey, Live]) -> tuple[str, ...]:
-    """Return, for people, what somebody else did; who deleted something nobody can say."""
-    keys = [step.key for step in corrections(todo)]
-    keys += [step.key for step in todo.steps() if isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED]
-    lines = []
-    for key in sorted(keys)[:MAX_LINES]:
-        match live.get(key):
-            case Absent():
-                lines.append(f"{key} was deleted")
-            case Present(managers=managers):
-                lines.append(f"{key} was changed; others who write it: {', '.join(managers) or 'nobody now'}")
-    return tuple(lines)

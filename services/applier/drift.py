@@ -1,0 +1,55 @@
+"""Tell people what others did to our objects: which field, who, old and new value where that is no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.applier.diff import changes, lines
+from services.applier.kube.session import ClusterUnreachableError, Request
+from services.applier.options import Options
+from services.applier.planned import Plan, Skip, SkipReason
+from services.applier.restraint import corrections
+from services.applier.state import Absent, Live, Present, Wanted
+from services.applier.tools import Tools
+from shared.core.canonical import decode
+from shared.core.objects import ObjectKey
+
+MAX_LINES = 50
+MAX_READ = 10
+"""So many drifted objects are read whole to name fields; more at once is no hand-made change."""
+
+
+async def drift_lines(
+    tools: Tools, todo: Plan, live: Mapping[ObjectKey, Live], wanted: Mapping[ObjectKey, Wanted], options: Options
+) -> tuple[str, ...]:
+    """Return what somebody else did, read before it is undone; who deleted something nobody can say."""
+    keys = {step.key for step in corrections(todo)}
+    keys |= {step.key for step in todo.steps() if isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED}
+    told: list[str] = []
+    for number, key in enumerate(sorted(keys)):
+        match live.get(key):
+            case Absent():
+                told.append(f"{key} was deleted")
+            case Present() as present:
+                fields = await _fields(tools, wanted[key], options) if number < MAX_READ else ()
+                told += fields or (_in_short(key, present),)
+    return tuple(told[:MAX_LINES])
+
+
+async def _fields(tools: Tools, wanted: Wanted, options: Options) -> tuple[str, ...]:
+    """Return the fields of one object that are not as they should be; empty when it cannot be read."""
+    key = wanted.key
+    resource = tools.mapper.find(key, wanted.version)
+    if resource is None:
+        return ()
+    try:
+        reply = await tools.session.send(Request("GET", resource.path(key.namespace, key.name)), retries=1)
+    except ClusterUnreachableError:
+        return ()
+    if not reply.ok or reply.body is None:
+        return ()
+    return lines(key, changes(decode(wanted.body), reply.body, options.ignore), tools.digest_key)
+
+
+def _in_short(key: ObjectKey, live: Present) -> str:
+    return f"{key} was changed; others who write it: {', '.join(live.managers) or 'nobody now'}"
