@@ -158,6 +158,14 @@ class Line:
         settings = ApplierSettings(join=token, kubeconfig=folder / "kubeconfig", data=folder, pace=self.pace)
         self.agents[name] = life, self.group.create_task(run_agent(settings, life))
 
+    async def connected(self, count):
+        """Return when so many agents joined: who has not is not waited for by anybody."""
+
+        async def there():
+            return len(await self.items("clusters", state="connected")) == count
+
+        await until(there, what=f"{count} clusters connected")
+
     async def stop_agent(self, name):
         life, task = self.agents.pop(name)
         life.stopping.set()
@@ -213,6 +221,7 @@ async def running_line(
                 await line.start_hub()
                 for name in clusters:
                     await line.join(name, (labels or {}).get(name))
+                await line.connected(len(clusters))
                 yield line
             finally:
                 for life, _ in line.agents.values():
