@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from hashlib import sha256
 from typing import Any
@@ -31,6 +31,7 @@ APP_LABEL = "towline.dev/inventory"
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 _FORCE = {"fieldManager": MANAGER, "force": "true"}
+_DAMAGE = (KeyError, TypeError, ValueError, OSError, EOFError)
 _HEADER = tuple(each.name for each in fields(Header))
 _ACCEPTED = tuple(each.name for each in fields(Accepted))
 
@@ -126,7 +127,7 @@ class Storage:
             content = _content(spread[number], head if number == 0 else {})
             shelf = stored.shelves.get(number)
             if shelf is None or shelf.content != content:
-                stored.shelves[number] = await self._put(app, number, content, shelf)
+                stored.shelves[number] = await self._written(app, number, content, shelf)
 
     async def forget(self, app: str) -> None:
         """Remove an app's inventory, the last trace of it; the header goes last.
@@ -145,7 +146,23 @@ class Storage:
             del stored.shelves[number]
         self._apps.pop(app, None)
 
-    async def _put(self, app: str, number: int, content: bytes, shelf: _Shelf | None) -> _Shelf:
+    async def _written(self, app: str, number: int, content: bytes, shelf: _Shelf | None) -> _Shelf:
+        """Write one Secret; one that somebody touched or deleted is read again, and taken when it says what we knew."""
+        reply = await self._put(app, number, content, shelf)
+        if reply.status in {409, 422} and shelf is not None:
+            found = await self._session.send(Request("GET", SECRETS.path(self._namespace, _name(app, number))))
+            if found.status == 404:
+                shelf = None
+            elif found.ok and found.body is not None:
+                # The new content: an earlier attempt arrived, and its answer got lost.
+                shelf = _shelf_of(found.body, expected={shelf.content, content}) or shelf
+            reply = await self._put(app, number, content, shelf)
+        if not reply.ok or reply.body is None:
+            raise _refused(reply, _name(app, number))
+        written = reply.body["metadata"]
+        return _Shelf(written["uid"], written["resourceVersion"], content)
+
+    async def _put(self, app: str, number: int, content: bytes, shelf: _Shelf | None) -> Reply:
         name = _name(app, number)
         metadata: dict[str, Any] = {
             "name": name,
@@ -162,7 +179,7 @@ class Storage:
             "type": "towline.dev/inventory",
             "data": {"inventory": b64encode(gzip.compress(content, mtime=0)).decode()},
         }
-        reply = await self._session.send(
+        return await self._session.send(
             Request(
                 "PATCH",
                 SECRETS.path(self._namespace, name),
@@ -172,10 +189,6 @@ class Storage:
                 timeout_s=WRITE_TIMEOUT_S,
             )
         )
-        if not reply.ok or reply.body is None:
-            raise _refused(reply, name)
-        written = reply.body["metadata"]
-        return _Shelf(written["uid"], written["resourceVersion"], content)
 
     def _take(self, secret: Mapping[str, Any]) -> None:
         metadata = secret["metadata"]
@@ -183,10 +196,23 @@ class Storage:
         number = metadata["name"].removeprefix(f"towline-inventory-{app}-")
         stored = self._apps.setdefault(app, _Stored())
         try:
-            content = gzip.decompress(b64decode(secret["data"]["inventory"], validate=True))
-            stored.shelves[int(number)] = _Shelf(metadata["uid"], metadata["resourceVersion"], content)
-        except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+            stored.shelves[int(number)] = _Shelf(metadata["uid"], metadata["resourceVersion"], _content_of(secret))
+        except _DAMAGE as error:
             stored.damage = f"Secret {metadata['name']} is damaged: {error}"
+
+
+def _content_of(secret: Mapping[str, Any]) -> bytes:
+    return gzip.decompress(b64decode(secret["data"]["inventory"], validate=True))
+
+
+def _shelf_of(secret: Mapping[str, Any], *, expected: Collection[bytes]) -> _Shelf | None:
+    """Return a Secret as it is now, if it still holds what is expected: then nobody else writes inventories."""
+    metadata = secret["metadata"]
+    try:
+        content = _content_of(secret)
+    except _DAMAGE:
+        return None
+    return _Shelf(metadata["uid"], metadata["resourceVersion"], content) if content in expected else None
 
 
 def _inventory_of(app: str, stored: _Stored) -> tuple[Inventory, Accepted]:

@@ -153,6 +153,21 @@ async def test_a_kill_after_any_request_is_repaired_by_the_next_start(pen, sim, 
     assert not names & {"two", "old"}
 
 
+@pytest.mark.parametrize("how", ["deleted", "touched"])
+async def test_an_inventory_that_somebody_handled_is_written_again(agent, sim, how):
+    """M1: the Secret is bound to its UID and version, and still no one can lock the agent out by touching it."""
+    await applied(agent)
+    secret = next(each for each in sim.store.list("v1", "Secret", "towline") if "inventory" in each["metadata"]["name"])
+    if how == "deleted":
+        sim.store.delete("v1", "Secret", "towline", secret["metadata"]["name"])
+    else:
+        sim.store.patch(secret, {"metadata": {"annotations": {"seen": "yes"}}})
+    await agent.release("web", [config_map("one", a="2")])
+    report = await agent.reported(generation=2)
+
+    assert (report.result, report.settled, data_of(sim, "two")) == ("succeeded", True, None)
+
+
 async def test_a_second_agent_waits_until_the_first_is_gone(pen, sim):
     """F24, M4: one cluster, one agent that writes."""
     settings = pen.settings(sim)
