@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from services.applier.service import run_agent
 
+from services.applier.service import run_agent
 from services.applier.settings import ApplierSettings, Pace
 from services.cli.client import Hub
 from services.cli.hubs import HubAddress
