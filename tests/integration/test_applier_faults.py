@@ -66,7 +66,7 @@ async def test_a_suspended_app_is_left_alone_and_healed_when_it_is_resumed(agent
     """I10, Q2: while suspended nothing is written."""
     await applied(agent)
     await agent.change("web", suspend={"reason": "maintenance", "by": "ada", "until": ""})
-    await agent.until(lambda: agent.status and agent.status.apps["web"].sync == "Suspended")
+    await agent.stands("web", sync="Suspended")
     sim.store.patch(config_map("one"), {"data": {"a": "9"}})
     sim.store.patch(config_map("two"), {"data": {"a": "9"}})
     assert data_of(sim, "one") == {"a": "9"}
@@ -196,7 +196,7 @@ async def test_health_follows_the_objects(agent, sim):
         },
     }
     await agent.release("web", [deployment])
-    await agent.until(lambda: agent.status and agent.status.apps["web"].health == "Current")
+    await agent.stands("web", health="Current")
     sim.store.set_status(
         deployment,
         {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]},

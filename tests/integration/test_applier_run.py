@@ -95,7 +95,7 @@ async def test_an_object_that_changes_apps_is_handed_over(agent, sim):
     await agent.release("other", [config_map("two")], publish=False)
     await agent.release("web", [config_map("one")])
     await agent.reported("web", generation=2)
-    await agent.until(lambda: agent.status.apps["other"].sync == "Synced")
+    await agent.stands("other", sync="Synced")
 
     assert sim.store.get("v1", "ConfigMap", "web", "two")["metadata"]["uid"] == uid
 

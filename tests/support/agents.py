@@ -155,6 +155,15 @@ class Pen:
 
         return await self.until(lambda: next((each for each in self.reports if says(each)), None))
 
+    async def stands(self, app, **facts):
+        """Wait until the status says this of an app."""
+
+        def says():
+            found = self.status and self.status.apps.get(app)
+            return found and all(getattr(found, name) == value for name, value in facts.items())
+
+        await self.until(says)
+
     async def until(self, told):
         """Wait until `told` returns something true about what was heard, and return that."""
         async with asyncio.timeout(WAIT_S), self.news:
