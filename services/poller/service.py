@@ -7,12 +7,12 @@ import asyncio
 from services.poller.commands import Commands
 from services.poller.credentials import CredentialsFile
 from services.poller.fetch import Looker
+from services.poller.keeping import StateStore
 from services.poller.observation import republished
 from services.poller.permits import permits_of
 from services.poller.publishing import Publisher
 from services.poller.rounds import Rounds
 from services.poller.settings import PollerSettings
-from services.poller.state import StateStore
 from services.poller.watcher import StateNotSavedError, Watcher
 from shared import subjects
 from shared.bus.connection import Bus

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from services.poller.keeping import StateStore
 from services.poller.observation import configured
 from services.poller.settings import Source
-from services.poller.state import SourceState, StateStore
+from services.poller.state import SourceState
 from shared.errors import TransientError
 
 Decide = Callable[[SourceState, datetime], SourceState]
