@@ -8,7 +8,7 @@ from shared.git.store import ObjectStore
 from tests.support.doomed import run_doomed
 from tests.support.poller_line import behind, polling
 
-SAVE, PUBLISH = "services.poller.state:StateStore:save", "shared.bus.connection:Bus:publish"
+SAVE, PUBLISH = "services.poller.keeping:StateStore:save", "shared.bus.connection:Bus:publish"
 FETCH, KEEP = "shared.git.transport:Transport:fetch", "shared.git.mirror:Mirror:keep_tip"
 POINTS = [
     (FETCH, 1, False),
