@@ -20,10 +20,11 @@ from services.applier.options import Conflicts, Options
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
 from services.applier.restraint import Fights, corrections, may_recreate
-from services.applier.state import Inventory, Live, Wanted
+from services.applier.state import Entry, Inventory, Live, Wanted
 from services.applier.steps import CRD, Steps
 from services.applier.summary import Summary, summary
 from services.applier.tools import Tools
+from services.applier.tracking import is_ours
 from services.applier.wellness import unwell
 from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
@@ -72,6 +73,10 @@ class Run:
             TowlineError: the inventory could not be written, so nothing (more) was done.
         """
         live = await self._look(wanted, inventory)
+        if not inventory.header.generation and (lost := self._found_again()):
+            inventory = Inventory(replace(inventory.header, recovered=True), lost)
+            live = await self._look(wanted, inventory)
+            self.warnings.append(f"the inventory was lost; {len(lost)} objects were found again by our marks")
         incomplete = await self._incomplete()
         todo = plan(
             wanted,
@@ -142,6 +147,15 @@ class Run:
         await tools.observer.ready(resources, FIRST_LIST_S)
         looker = Looker(tools.session, tools.mapper, tools.observer)
         return await looker.live({*wanted, *inventory.entries}, coming=_coming(wanted.values()))
+
+    def _found_again(self) -> dict[ObjectKey, Entry]:
+        """Return entries for live objects that carry this app's mark though no inventory knows them (M7)."""
+        found: dict[ObjectKey, Entry] = {}
+        for key, live in self.tools.observer.owned().items():
+            resource = self.tools.mapper.find(key)
+            if resource is not None and is_ours(live, self.app, key) and live.agent == self.tools.cluster:
+                found[key] = Entry(key, resource.version, uid=live.uid)
+        return found
 
     def _follow(self, *keys: Iterable[ObjectKey]) -> list[Resource]:
         """Watch the kinds of these objects."""

@@ -168,6 +168,20 @@ async def test_an_inventory_that_somebody_handled_is_written_again(agent, sim, h
     assert (report.result, report.settled, data_of(sim, "two")) == ("succeeded", True, None)
 
 
+async def test_after_a_lost_inventory_nothing_is_deleted_without_approval(pen, sim):
+    """M7: what is found again by our marks is healed; what would go is held."""
+    async with running(pen.settings(sim)):
+        await applied(pen)
+    for secret in sim.store.list("v1", "Secret", "towline"):
+        sim.store.delete("v1", "Secret", "towline", secret["metadata"]["name"])
+    async with running(pen.settings(sim)):
+        await pen.release("web", [config_map("one", a="2")])
+        report = await pen.reported(generation=2)
+
+    assert (report.result, report.hold.reason) == ("held", "Recovered")
+    assert (data_of(sim, "one"), data_of(sim, "two")) == ({"a": "2"}, {"a": "1"})
+
+
 async def test_a_second_agent_waits_until_the_first_is_gone(pen, sim):
     """F24, M4: one cluster, one agent that writes."""
     settings = pen.settings(sim)
