@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from services.applier.documents import Blob, Bundle
-from services.applier.identity import write_whole
+from services.applier.identity import FolderError, write_whole
 from services.applier.verify import BUNDLE_LIMIT_BYTES, ROSTER_LIMIT_BYTES, Refusal, RefusedError
 from shared import subjects
 from shared.bus.blobs import agent_place, fetch_blob
@@ -21,6 +23,8 @@ from shared.core.canonical import digest
 from shared.core.seal import SealError, unseal
 
 SEALED_LIMIT_BYTES = BUNDLE_LIMIT_BYTES
+
+log = structlog.get_logger("services.applier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Content:
         """Fetch a roster's stored bytes."""
         return await fetch_blob(bus, agent_place(self.cluster), reference, limit_bytes=ROSTER_LIMIT_BYTES)
 
-    async def bundle(self, bus: Bus | None, bundle: Bundle) -> bytes:
+    async def bundle(self, bus: Bus, bundle: Bundle) -> bytes:
         """Return a bundle's sealed bytes, fetched when they are not at hand.
 
         Raises:
@@ -53,12 +57,10 @@ class Content:
         """
         async with self._fetching:  # one after the other: memory
             data = await asyncio.to_thread(self._read, bundle.blob.digest)
-            if data is None and bus is not None:
+            if data is None:
                 place = agent_place(subjects.SHARED)
                 data = await fetch_blob(bus, place, bundle.blob, limit_bytes=SEALED_LIMIT_BYTES)
                 await self._keep(bundle.blob.digest, data)
-            if data is None:
-                raise LookupError(bundle.blob.digest)
             return data
 
     async def forget_others(self, live: Iterable[str]) -> None:
@@ -67,13 +69,18 @@ class Content:
         for name in [each for each in self._held if each not in kept]:
             del self._held[name]
         if self.folder is not None:
-            await asyncio.to_thread(_clear, self.folder / "bundles", kept)
+            async with self._fetching:
+                await asyncio.to_thread(_clear, self.folder / "bundles", kept)
 
     async def keep_desired(self, last: LastDesired) -> None:
         """Keep the last accepted document for a start without the bus."""
-        if self.folder is not None:
+        if self.folder is None:
+            return
+        try:
             await asyncio.to_thread(write_whole, self.folder / "roster", last.roster)
             await asyncio.to_thread(write_whole, self.folder / "desired", last.envelope)
+        except FolderError as error:
+            log.warning("desired_not_kept", error=error.message)
 
     async def kept_desired(self) -> LastDesired | None:
         """Return what was kept; whether it may be believed is for `verify` to say."""
@@ -88,13 +95,17 @@ class Content:
             return None
 
     async def _keep(self, name: str, data: bytes) -> None:
-        if self.folder is None:
-            self._held[name] = data
-        else:
-            await asyncio.to_thread(write_whole, self.folder / "bundles" / name, data)
+        if self.folder is not None:
+            try:
+                await asyncio.to_thread(write_whole, self.folder / "bundles" / name, data)
+            except FolderError as error:
+                log.warning("bundle_not_kept", error=error.message)
+            else:
+                return
+        self._held[name] = data
 
     def _read(self, name: str) -> bytes | None:
-        if self.folder is None:
+        if self.folder is None or name in self._held:
             return self._held.get(name)
         try:
             data = (self.folder / "bundles" / name).read_bytes()

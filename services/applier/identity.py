@@ -23,7 +23,7 @@ from services.applier.verify import Trust, trusted_keys
 from shared.bus.keys import new_seed, public_of
 from shared.bus.values import Credentials
 from shared.core.canonical import NotJSONError, decode, encode
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 
 SECRET = "towline-agent"  # noqa: S105 - the name of it
 FILE = "identity.json"
@@ -33,6 +33,12 @@ class IdentityError(PermanentError):
     """What was kept of the agent's identity cannot be used."""
 
     code = "identity.damaged"
+
+
+class FolderError(TransientError):
+    """The data folder cannot be written."""
+
+    code = "agent.folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +171,18 @@ class SecretPlace:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, so that it is there whole or not at all."""
+    """Write a file that only its owner reads, so that it is there whole or not at all.
+
+    Raises:
+        FolderError: the folder does not take it.
+    """
+    try:
+        _write_whole(file, content)
+    except OSError as error:
+        raise FolderError(f"{file} cannot be written: {error.strerror or error}", hint="is the disk full?") from error
+
+
+def _write_whole(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=file.parent)
     with os.fdopen(handle, "wb") as stream:

@@ -11,12 +11,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.applier.identity import write_whole
+import structlog
+
+from services.applier.identity import FolderError, write_whole
 from shared.core.canonical import NotJSONError, decode, encode
 from shared.errors import PermanentError, TransientError
 
 MOST = 200
 RETRY_S = 5.0
+
+log = structlog.get_logger("services.applier")
 
 Publish = Callable[[str, bytes, str], Awaitable[object]]
 """Subject, message, and the id under which the bus tells a repetition."""
@@ -54,7 +58,10 @@ class Outbox:
         if self.folder is not None:
             # Named by time of arrival: a start reads them in this order.
             self._number += 1
-            await asyncio.to_thread(write_whole, self.folder / message.message_id, _bytes(message, self._number))
+            try:
+                await asyncio.to_thread(write_whole, self.folder / message.message_id, _bytes(message, self._number))
+            except FolderError as error:
+                log.warning("report_not_kept", error=error.message)
         self._changed.set()
 
     async def run(self, publish: Publish, pause: Callable[[float], Awaitable[object]]) -> None:
