@@ -172,7 +172,7 @@ class Session:
 
             async def take(message: Msg) -> None:
                 if self._stopped and message.reply.startswith(_ACK):
-                    # Nobody will handle it here: hand it back at once, not after the server's 60 s.
+                    # Nobody will handle it here: hand it back at once, not after the server's wait.
                     await self.send(message.reply, b"-NAK")
                 else:
                     waiting.put(message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import subjects
+from shared.bus.values import ACK_WAIT_S
 from shared.subjects import ROOT, Durable
 
 INCARNATION = "towline-incarnation"
@@ -123,7 +124,7 @@ def consumer_config(durable: Durable) -> dict[str, Any]:
         "name": durable.name,
         "deliver_policy": "all",
         "ack_policy": "explicit",
-        "ack_wait": 60 * _NS,
+        "ack_wait": int(ACK_WAIT_S * _NS),
         "max_deliver": 6,
         "max_ack_pending": 64,
         "replay_policy": "instant",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+ACK_WAIT_S = 10.0
+"""How long the server waits for a word about a message before it gives it out again: what a killed program costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -46,8 +49,8 @@ class Pace:
     answer_s: float = 5.0
     pull_s: float = 5.0
     """How long the server holds a pull open; also what a pull may hang after a silent break."""
-    progress_s: float = 20.0
-    """How often long work is announced; a third of the 60 s after which the server gives up on us."""
+    progress_s: float = ACK_WAIT_S / 4
+    """How often long work is announced: three announcements may get lost before the server gives up on us."""
     retry_s: tuple[float, ...] = (1.0, 5.0, 15.0, 60.0, 120.0)
     """Delay before the next delivery, by the number of deliveries so far."""
     pause_s: float = 1.0

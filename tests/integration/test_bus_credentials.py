@@ -97,7 +97,7 @@ async def test_renewed_credentials_are_taken_without_losing_a_message(bus_server
 
 
 async def test_renewal_loses_no_work(bus_server, connect):
-    """Messages that the old connection pulled are handled or handed back, not left for the server's 60 s."""
+    """Messages that the old connection pulled are handled or handed back, not left until the server loses patience."""
     renderer, current, handled = await connect("renderer"), bus_server.credentials("auditor"), set()
     numbers = {str(number).encode() for number in range(100)}
 
