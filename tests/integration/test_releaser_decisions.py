@@ -7,21 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.releaser.tables import clusters, desired, holds, outbox
-from tests.support.releaser import FAILED, KEYS, a_line, dg, fleet, rendered
+from tests.support.releaser import FAILED, KEYS, a_registry, dg, fleet, rendered
 from tests.support.releaser_fixtures import ALL, THREE
 
 
-async def test_a_cluster_that_never_joined_is_expected_and_released_when_it_joins(line):
-    await line.take(rendered(1, {("c1", "web"): "a", ("c2", "web"): "a"}, part=fleet({"c1": {}, "c2": {}})))
+async def test_a_cluster_that_never_joined_is_expected_and_released_when_it_joins(registry):
+    await registry.take(rendered(1, {("c1", "web"): "a", ("c2", "web"): "a"}, part=fleet({"c1": {}, "c2": {}})))
 
-    assert await line.running() == {}
+    assert await registry.running() == {}
 
-    await line.join("c1")
+    await registry.join("c1")
 
-    assert await line.running() == {("c1", "web"): "a"}
-    assert (await line.roster("c1"))["web"]["bundle"]["digest"] == dg("a")
-    assert [row["cluster"] for row in await line.rows(desired)] == ["c1"]
-    assert {row["cluster"]: row["membership"] for row in await line.rows(clusters)} == {
+    assert await registry.running() == {("c1", "web"): "a"}
+    assert (await registry.roster("c1"))["web"]["bundle"]["digest"] == dg("a")
+    assert [row["cluster"] for row in await registry.rows(desired)] == ["c1"]
+    assert {row["cluster"]: row["membership"] for row in await registry.rows(clusters)} == {
         "c1": "joined",
         "c2": "expected",
     }
@@ -169,39 +169,39 @@ async def test_only_one_source_defines_the_fleet(three):
     assert "c9" not in {row["cluster"] for row in await three.rows(clusters)}
 
 
-async def test_what_a_cluster_loses_by_a_hub_label_is_orphaned_until_approved(line):
+async def test_what_a_cluster_loses_by_a_hub_label_is_orphaned_until_approved(registry):
     """F34: only after an approval something is deleted."""
     everywhere = {("c1", "web"): "a", ("c1", "api"): "a"}
-    await line.take(rendered(1, {}, part=fleet({}), apps={}))
-    await line.join("c1", labels={"env": "prod"})
-    await line.take(rendered(2, everywhere, part=fleet({}), version=1))
-    await line.facts()
-    answer = await line.command("cluster-labels", cluster="c1", set={"env": "dev"}, remove=[])
+    await registry.take(rendered(1, {}, part=fleet({}), apps={}))
+    await registry.join("c1", labels={"env": "prod"})
+    await registry.take(rendered(2, everywhere, part=fleet({}), version=1))
+    await registry.facts()
+    answer = await registry.command("cluster-labels", cluster="c1", set={"env": "dev"}, remove=[])
     assert answer.data["result"] == {"labels": {"env": "dev"}}
 
-    await line.take(rendered(2, everywhere, part=fleet({}), version=1))
+    await registry.take(rendered(2, everywhere, part=fleet({}), version=1))
     lost = rendered(3, {("c1", "web"): "b"}, part=fleet({}), version=2, apps={"web": True, "api": True})
-    await line.take(lost)
-    await line.take(lost.model_copy(update={"number": 4}))
-    (held,) = await line.facts("held")
+    await registry.take(lost)
+    await registry.take(lost.model_copy(update={"number": 4}))
+    (held,) = await registry.facts("held")
 
     assert held.data["id"] == "orphans/c1"
-    assert await line.running() == {("c1", "web"): "b", ("c1", "api"): "a"}
+    assert await registry.running() == {("c1", "web"): "b", ("c1", "api"): "a"}
 
-    await line.command("approve", hold="orphans/c1", approval=held.data["approval"])
+    await registry.command("approve", hold="orphans/c1", approval=held.data["approval"])
 
-    assert (await line.running())["c1", "api"] == ""
+    assert (await registry.running())["c1", "api"] == ""
 
 
-async def test_a_render_without_the_index_takes_nothing_from_clusters_of_the_hub(line):
+async def test_a_render_without_the_index_takes_nothing_from_clusters_of_the_hub(registry):
     """I7: after a wiped bus a renderer may know the clusters of git only."""
-    await line.join("c1", labels={"env": "prod"})
-    await line.take(rendered(1, {("c1", "web"): "a"}, version=1))
-    before = len(await line.asked_poller())
-    await line.take(rendered(2, {}, version=0, apps={"web": True}))
+    await registry.join("c1", labels={"env": "prod"})
+    await registry.take(rendered(1, {("c1", "web"): "a"}, version=1))
+    before = len(await registry.asked_poller())
+    await registry.take(rendered(2, {}, version=0, apps={"web": True}))
 
-    assert await line.running() == {("c1", "web"): "a"}
-    (again,) = (await line.asked_poller())[before:]
+    assert await registry.running() == {("c1", "web"): "a"}
+    (again,) = (await registry.asked_poller())[before:]
     assert (again.verb, again.arguments) == ("render", {"source": "fleet"})
 
 
@@ -228,34 +228,34 @@ steps = st.lists(
 async def test_a03_generations_only_rise_and_nothing_is_signed_twice(history):
     """A03, I5: whatever happens, each target's and each cluster's counters rise with every change of what is signed."""
     with tempfile.TemporaryDirectory() as folder:
-        async with a_line(Path(folder)) as line:
-            await line.take(rendered(1, {}, part=fleet({"c1": {}, "c2": {}}), apps={}))
-            await line.join("c1", "c2")
+        async with a_registry(Path(folder)) as registry:
+            await registry.take(rendered(1, {}, part=fleet({"c1": {}, "c2": {}}), apps={}))
+            await registry.join("c1", "c2")
             signed, seen = {}, {}
             for step in history:
-                await _happen(line, step)
-                for row in await line.rows(desired):
+                await _happen(registry, step)
+                for row in await registry.rows(desired):
                     pair = (row["cluster"], row["epoch"], row["generation"])
                     assert signed.setdefault(pair, row["envelope"]) == row["envelope"]
                     assert pair[1:] >= seen.get(row["cluster"], (0, 0))
                     seen[row["cluster"]] = pair[1:]
-                    for app, release in (await line.roster(row["cluster"])).items():
+                    for app, release in (await registry.roster(row["cluster"])).items():
                         pair = (row["cluster"], app, release["epoch"], release["generation"])
                         assert signed.setdefault(pair, release) == release
                         assert pair[2:] >= seen.get(pair[:2], (0, 0))
                         seen[pair[:2]] = pair[2:]
-            assert len({row["id"] for row in await line.rows(outbox)}) == len(await line.rows(outbox))
+            assert len({row["id"] for row in await registry.rows(outbox)}) == len(await registry.rows(outbox))
 
 
-async def _happen(line, step):
+async def _happen(registry, step):
     match step:
         case (int() as number, wanted, complete):
             part = fleet({"c1": {}, "c2": {}})
-            await line.take(rendered(number, wanted, part=part, complete=complete))
-        case ("report", place) if place in await line.counters():
-            await line.report(*place)
+            await registry.take(rendered(number, wanted, part=part, complete=complete))
+        case ("report", place) if place in await registry.counters():
+            await registry.report(*place)
         case (("suspend" | "resume") as verb, (cluster, app)):
-            await line.command(verb, cluster=cluster, app=app)
+            await registry.command(verb, cluster=cluster, app=app)
         case ("approve", _):
-            for row in await line.rows(holds):
-                await line.command("approve", hold=row["hold"], approval=row["digest"])
+            for row in await registry.rows(holds):
+                await registry.command("approve", hold=row["hold"], approval=row["digest"])

@@ -15,71 +15,71 @@ STAGED = RolloutPlan(
 )
 
 
-async def test_a_rollout_goes_stage_after_stage_and_a_newer_revision_begins_again(line):
+async def test_a_rollout_goes_stage_after_stage_and_a_newer_revision_begins_again(registry):
     part = fleet(THREE, rollouts_={"standard": STAGED}, default="standard")
     web = {(cluster, "web"): "a" for cluster in THREE}
-    await line.take(rendered(1, web, part=part))
-    await line.join(*THREE)
+    await registry.take(rendered(1, web, part=part))
+    await registry.join(*THREE)
     for cluster in THREE:
-        await line.report(cluster, "web")
-    await line.take(rendered(2, dict.fromkeys(web, "b"), part=part))
+        await registry.report(cluster, "web")
+    await registry.take(rendered(2, dict.fromkeys(web, "b"), part=part))
 
-    assert await line.running() == {("c1", "web"): "b", ("c2", "web"): "a", ("c3", "web"): "a"}
+    assert await registry.running() == {("c1", "web"): "b", ("c2", "web"): "a", ("c3", "web"): "a"}
 
-    await line.report("c1", "web")
-    assert await line.running() == {("c1", "web"): "b", ("c2", "web"): "b", ("c3", "web"): "a"}
+    await registry.report("c1", "web")
+    assert await registry.running() == {("c1", "web"): "b", ("c2", "web"): "b", ("c3", "web"): "a"}
 
-    await line.take(rendered(3, dict.fromkeys(web, "c"), part=part))
-    assert await line.running() == {("c1", "web"): "c", ("c2", "web"): "b", ("c3", "web"): "a"}
+    await registry.take(rendered(3, dict.fromkeys(web, "c"), part=part))
+    assert await registry.running() == {("c1", "web"): "c", ("c2", "web"): "b", ("c3", "web"): "a"}
 
     for cluster in THREE:
-        await line.report(cluster, "web")
-    assert set((await line.running()).values()) == {"c"}
-    await line.report("c3", "web")
-    (row,) = await line.rows(rollouts)
+        await registry.report(cluster, "web")
+    assert set((await registry.running()).values()) == {"c"}
+    await registry.report("c3", "web")
+    (row,) = await registry.rows(rollouts)
     assert (row["rollout"], row["state"]) == ("web-3", "finished")
 
 
-async def test_a_failed_stage_pauses_and_goes_on_once_approved(line):
+async def test_a_failed_stage_pauses_and_goes_on_once_approved(registry):
     part = fleet(THREE, rollouts_={"standard": STAGED}, default="standard")
     web = {(cluster, "web"): "a" for cluster in THREE}
-    await line.join("c1", "c2", "c3")
-    await line.take(rendered(1, web, part=part))
-    await line.report("c1", "web", result=Result.FAILED, health=Health.FAILED, settled=False)
+    await registry.join("c1", "c2", "c3")
+    await registry.take(rendered(1, web, part=part))
+    await registry.report("c1", "web", result=Result.FAILED, health=Health.FAILED, settled=False)
 
-    paused, held = await line.facts("rollout-paused", "held")
-    assert await line.running() == {("c1", "web"): "a"}
+    paused, held = await registry.facts("rollout-paused", "held")
+    assert await registry.running() == {("c1", "web"): "a"}
     assert "1 of 1 clusters failed" in paused.message
     assert held.data["id"] == "rollout/web"
 
-    answer = await line.command("approve", hold="rollout/web", approval=held.data["approval"])
+    answer = await registry.command("approve", hold="rollout/web", approval=held.data["approval"])
     assert answer.data["ok"]
-    assert await line.running() == {("c1", "web"): "a", ("c2", "web"): "a"}
+    assert await registry.running() == {("c1", "web"): "a", ("c2", "web"): "a"}
 
 
-async def test_an_offline_cluster_does_not_block_a_stage(line):
+async def test_an_offline_cluster_does_not_block_a_stage(registry):
     part = fleet(THREE, rollouts_={"standard": STAGED}, default="standard")
-    await line.join("c1", "c2", "c3")
-    await line.take(rendered(1, {(cluster, "web"): "a" for cluster in THREE}, part=part))
-    await line.pass_time(minutes=1)
-    assert len(await line.running()) == 1
+    await registry.join("c1", "c2", "c3")
+    await registry.take(rendered(1, {(cluster, "web"): "a" for cluster in THREE}, part=part))
+    await registry.pass_time(minutes=1)
+    assert len(await registry.running()) == 1
 
-    await line.pass_time(minutes=10)
+    await registry.pass_time(minutes=10)
 
-    assert await line.running() == {("c1", "web"): "a", ("c2", "web"): "a"}
+    assert await registry.running() == {("c1", "web"): "a", ("c2", "web"): "a"}
 
 
-async def test_health_that_changes_without_a_run_moves_a_rollout(line):
+async def test_health_that_changes_without_a_run_moves_a_rollout(registry):
     part = fleet(THREE, rollouts_={"standard": STAGED}, default="standard")
-    await line.join("c1", "c2", "c3")
-    await line.take(rendered(1, {(cluster, "web"): "a" for cluster in THREE}, part=part))
-    await line.report("c1", "web", health=Health.IN_PROGRESS)
-    assert len(await line.running()) == 1
+    await registry.join("c1", "c2", "c3")
+    await registry.take(rendered(1, {(cluster, "web"): "a" for cluster in THREE}, part=part))
+    await registry.report("c1", "web", health=Health.IN_PROGRESS)
+    assert len(await registry.running()) == 1
 
     app = AppStatus(epoch=1, generation=1, sync=Sync.SYNCED, health=Health.CURRENT)
-    await line.status("c1", (1, 2), {"web": app})
+    await registry.status("c1", (1, 2), {"web": app})
 
-    assert set(await line.running()) == {("c1", "web"), ("c2", "web")}
+    assert set(await registry.running()) == {("c1", "web"), ("c2", "web")}
 
 
 async def test_suspend_and_resume_sign_anew_and_a_time_out_resumes_by_itself(three):

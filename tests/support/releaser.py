@@ -245,7 +245,7 @@ def the_keys():
 
 
 @asynccontextmanager
-async def a_line(folder):
+async def a_registry(folder):
     clock = Clock()
     parts = Parts(*the_keys(), Restored(), lambda: "http://hub", ("nats://bus",))
     async with Store.open(f"sqlite+aiosqlite:///{folder / 'releaser.db'}", clock) as store:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.releaser import a_line, fleet, rendered
+from tests.support.releaser import a_registry, fleet, rendered
 
 THREE = {"c1": {"env": "dev"}, "c2": {"env": "prod"}, "c3": {"env": "prod"}}
 APPS = ("web", "api", "db")
@@ -10,17 +10,17 @@ ALL = {(cluster, app): "a" for cluster in THREE for app in APPS}
 
 
 @pytest.fixture
-async def line(tmp_path):
-    async with a_line(tmp_path) as opened:
+async def registry(tmp_path):
+    async with a_registry(tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-async def three(line):
+async def three(registry):
     """Three clusters that joined, each running bundle a of three apps, settled."""
-    await line.take(rendered(1, ALL, part=fleet(THREE)))
-    await line.join(*THREE)
+    await registry.take(rendered(1, ALL, part=fleet(THREE)))
+    await registry.join(*THREE)
     for cluster, app in ALL:
-        await line.report(cluster, app)
-    await line.facts()
-    return line
+        await registry.report(cluster, app)
+    await registry.facts()
+    return registry
