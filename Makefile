@@ -25,7 +25,7 @@ demo: setup ## Show the whole line on this machine with simulated clusters
 	@$(BIN)/towline demo
 
 test: setup ## Run the fast tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto
 
 test-slow: setup ## Run the long replays and the kill tests
 	@$(BIN)/python -m pytest -m slow
