@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.agents",
+    "tests.support.apart",
     "tests.support.bus",
     "tests.support.data",
     "tests.support.git_server",

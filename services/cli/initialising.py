@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from services.cli.hosting import RETRY_S, credentials_made
 from services.cli.output import say
@@ -16,11 +17,13 @@ from shared.bus.streams import LIMIT_BYTES
 from shared.errors import TransientError
 from shared.runtime.lifecycle import Lifecycle
 
+DEFAULT_LISTEN = "127.0.0.1:4222"
+
 
 async def initialise(data: Path, urls: tuple[str, ...], *, watch: bool) -> None:
     """Write what servers and programs need; with URLs make the streams, and with `watch` keep them made."""
     keys = credentials_made(data)
-    write_server_configuration(data / "nats", keys)
+    write_server_configuration(data / "nats", keys, listen_at(urls))
     if not urls:
         say(f"wrote {data}/keys/bus/*.json (credentials) and {data}/nats/nats.conf")
         say(f"start the bus:  nats-server -c {data}/nats/nats.conf")
@@ -49,7 +52,15 @@ async def _ensured(bus: Bus, life: Lifecycle) -> str:
     return ""
 
 
-def write_server_configuration(folder: Path, keys: BusKeys, listen: str = "127.0.0.1:4222") -> Path:
+def listen_at(urls: tuple[str, ...]) -> str:
+    """Return where a server on this machine shall listen: where programs will look for it, if that is here."""
+    first = urlsplit(urls[0]) if urls else None
+    if first is None or first.hostname not in {"127.0.0.1", "localhost", "::1"} or not first.port:
+        return DEFAULT_LISTEN
+    return first.netloc.rpartition("@")[2]
+
+
+def write_server_configuration(folder: Path, keys: BusKeys, listen: str = DEFAULT_LISTEN) -> Path:
     """Write what nats-server needs to serve this hub, and return the configuration's path; one that is there stays."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_accounts(folder / "accounts", keys)
