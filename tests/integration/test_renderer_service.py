@@ -78,6 +78,7 @@ async def test_a_poisonous_commit_fails_alone_and_the_next_commit_renders(bus_se
         assert targets["dev-1", "bomb"] == ["ConfigMap/cured"]
 
 
+@pytest.mark.slow
 async def test_a_source_full_of_poison_does_not_hold_up_another(bus_server, tmp_path, fleet, source, local_git):
     """F25, I8."""
     loop = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"

@@ -32,7 +32,9 @@ def test_signatures_hold_for_exactly_one_text_and_key():
         assert not is_user(broken)
 
 
-@pytest.mark.parametrize("text", ["", "SU", "not base32!", new_user_seed()[1]])
+@pytest.mark.parametrize(
+    "text", ["", "SU", "not base32!", new_user_seed()[1]], ids=["empty", "short", "no base32", "public key"]
+)
 def test_what_is_no_seed_is_refused_without_being_quoted(text):
     with pytest.raises(KeyFormatError) as caught:
         sign_with_seed(text, b"")
