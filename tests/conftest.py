@@ -2,12 +2,13 @@
 
 pytest_plugins = [
     "tests.support.agents",
-    "tests.support.apart",
     "tests.support.bus",
     "tests.support.data",
     "tests.support.git_server",
     "tests.support.releaser_fixtures",
     "tests.support.line",
+    # After what it imports: pytest rewrites a plugin only before anybody imports it.
+    "tests.support.apart",
     "tests.support.rendering",
     "tests.support.sim",
 ]
