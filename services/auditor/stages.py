@@ -79,12 +79,20 @@ async def renderings(connection: AsyncConnection, revision: Any) -> list[Renderi
     return [*found, *(Rendering(source, number, at, revision.repository) for source, number, at in others)]
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A revision that has just come to all its targets, and when; times are RFC 3339 in UTC."""
+
+    observed_at: str
+    applied_at: str
+
+
 def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
     return func.coalesce(func.sum(cast(condition, Integer)), 0)
 
 
-async def advance(connection: AsyncConnection) -> None:
-    """Bring the stages of all open revisions up to date."""
+async def advance(connection: AsyncConnection) -> list[Reached]:
+    """Bring the stages of all open revisions up to date, and return those that were not applied before."""
     newer = revisions.alias("newer")
     superseded = exists().where(
         newer.c.source == revisions.c.source,
@@ -92,13 +100,17 @@ async def advance(connection: AsyncConnection) -> None:
         newer.c.number > revisions.c.number,
     )
     await connection.execute(update(revisions).where(revisions.c.open, superseded).values(open=False))
+    reached: list[Reached] = []
     for revision in (await connection.execute(select(revisions).where(revisions.c.open))).all():
         found = await renderings(connection, revision)
-        if found:
-            await _advance(connection, revision, found)
+        applied_at = await _advance(connection, revision, found) if found else ""
+        if applied_at and not revision.applied_at:
+            reached.append(Reached(revision.observed_at, applied_at))
+    return reached
 
 
-async def _advance(connection: AsyncConnection, revision: Any, found: Sequence[Rendering]) -> None:
+async def _advance(connection: AsyncConnection, revision: Any, found: Sequence[Rendering]) -> str:
+    """Bring one revision up to date, and return when it was applied."""
     counted = await connection.execute(
         select(
             func.count().label("targets"),
@@ -126,6 +138,7 @@ async def _advance(connection: AsyncConnection, revision: Any, found: Sequence[R
         .where(revisions.c.source == revision.source, revisions.c.number == revision.number)
         .values(**values, open=not values["healthy_at"])
     )
+    return str(values["applied_at"])
 
 
 def _times(revision: Any, row: Any, rendered_at: str) -> dict[str, str]:

@@ -1,74 +1,62 @@
 """The auditor's database: one transaction a batch, each event once, readers beside the one writer.
 
-SQLite in WAL mode: the writer takes its lock at the start of a transaction and syncs at its end, because the bus
-forgets what we acknowledge. Readers have their own connections and cannot write.
+A batch is committed before it is acknowledged, because the bus forgets what we acknowledge.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import fields
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import event, insert, make_url, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor import stages, writing
 from services.auditor.changes import Change, Folded
 from services.auditor.ledger import ORIGIN, Break, Entry, Event, entry_of, first_break
+from services.auditor.stages import Reached
 from services.auditor.tables import ledger, metadata, outbox
-from shared.errors import TransientError
+from shared.runtime.database import Database, upsert
 
-BUSY_TIMEOUT_S = 5.0
 READERS = 4
 PAGE = 500
 _ENTRY_FIELDS = tuple(each.name for each in fields(Entry))
 
 
-class StoreUnavailableError(TransientError):
-    """The database cannot be read or written now."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a batch brought that was not known yet."""
 
-    code = "store.unavailable"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise StoreUnavailableError(f"the auditor's database did not answer: {error.orig}") from error
+    entries: Sequence[Entry]
+    changes: Sequence[Change]
+    applied: Sequence[Reached]
+    """Revisions that all their targets run now."""
 
 
 class Store:
     """The ledger and the read model; open it with `Store.open`."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._lock = asyncio.Lock()
         self._position = 0
         self._hash = ORIGIN
         self._version = 0
         self._moved = asyncio.Event()
+        self.after: Callable[[Written], None] = lambda _written: None
+        """Called with each batch that was committed."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Store]:
         """Open the database at an SQLAlchemy URL and make what it lacks."""
-        writer, reader = _engine(url, write=True), _engine(url, write=False)
-        try:
-            with _translated():
-                async with writer.begin() as connection:
-                    await connection.run_sync(metadata.create_all)
-            store = cls(writer, reader)
+        async with Database.open("auditor", url, metadata, READERS) as database:
+            store = cls(database)
             await store._read_head()
             yield store
-        finally:
-            await reader.dispose()
-            await writer.dispose()
 
     @property
     def position(self) -> int:
@@ -86,12 +74,9 @@ class Store:
             await self._moved.wait()
         return self._version
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Give a connection that sees one state and writes nothing."""
-        with _translated():
-            async with self._reader.connect() as connection:
-                yield connection
+        return self._database.reading()
 
     async def write(self, folded: Sequence[Folded]) -> list[Entry]:
         """Store a batch in one transaction and return the new rows of the ledger.
@@ -99,17 +84,17 @@ class Store:
         What belongs to an event that the ledger has already is left out.
         """
         async with self._lock:
-            with _translated():
-                async with self._writer.begin() as connection:
-                    fresh, changes = await _new(connection, folded)
-                    entries = list(self._chained(fresh))
-                    if entries:
-                        await connection.execute(insert(ledger), [_row(entry) for entry in entries])
-                    if await writing.apply(connection, changes):
-                        await stages.advance(connection)
+            async with self._database.writing() as connection:
+                fresh, changes = await _new(connection, folded)
+                entries = list(self._chained(fresh))
+                if entries:
+                    await connection.execute(insert(ledger), [_row(entry) for entry in entries])
+                staged = await writing.apply(connection, changes)
+                applied = await stages.advance(connection) if staged else []
             if entries:
                 self._position, self._hash = entries[-1].position, entries[-1].hash
             self.wake()
+            self.after(Written(entries, changes, applied))
         return entries
 
     def wake(self) -> None:
@@ -155,12 +140,9 @@ class Store:
 
     async def tell(self, name: str, position: int) -> None:
         """Note that everything up to `position` was told on the bus."""
-        async with self._lock:
-            with _translated():
-                async with self._writer.begin() as connection:
-                    await connection.execute(
-                        writing.upsert(connection, outbox, ("position",)), [{"name": name, "position": position}]
-                    )
+        async with self._lock, self._database.writing() as connection:
+            row = {"name": name, "position": position}
+            await connection.execute(upsert(connection, outbox, row, rising=("position",)), [row])
 
 
 def entry_from(row: Any) -> Entry:
@@ -190,30 +172,3 @@ async def _new(connection: AsyncConnection, folded: Sequence[Folded]) -> tuple[l
                 fresh.append(each)
         changes.extend(one.changes)
     return fresh, changes
-
-
-def _engine(url: str, *, write: bool) -> AsyncEngine:
-    backend = make_url(url).get_backend_name()
-    engine = create_async_engine(url, pool_size=1 if write else READERS, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S)
-    if backend == "sqlite":
-        _prepare_sqlite(engine, write=write)
-    return engine
-
-
-def _prepare_sqlite(engine: AsyncEngine, *, write: bool) -> None:
-    """Set up connections, and begin transactions ourselves: the driver's own do not cover reads."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        if not write:
-            cursor.execute("PRAGMA query_only = ON")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _began(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Table, and_, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.changes import Change, RenderFinished
 from services.auditor.tables import metadata, renders, targets
+from shared.runtime.database import upsert
 
 _STAGED = ("targets", "renders", "revisions", "clusters")
 """Tables that the stages of revisions depend on."""
@@ -32,28 +31,9 @@ async def apply(connection: AsyncConnection, changes: Sequence[Change]) -> bool:
         by_kind.setdefault(type(change), []).append(change)
     for kind, same in by_kind.items():
         table = metadata.tables[kind.TABLE]
-        await connection.execute(upsert(connection, table, kind.VERSION, same[0].row()), [each.row() for each in same])
+        await connection.execute(upsert(connection, table, same[0].row(), kind.VERSION), [each.row() for each in same])
     await _sweep(connection, {each.source for each in changes if isinstance(each, RenderFinished)})
     return any(kind.TABLE in _STAGED for kind in by_kind)
-
-
-def upsert(
-    connection: AsyncConnection, table: Table, version: tuple[str, ...] | None, columns: Iterable[str] | None = None
-) -> Any:
-    """Return an insert into `table` that replaces the given columns of a row with a lower version."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    keys = [column.name for column in table.primary_key]
-    written = [name for name in (columns or table.c.keys()) if name not in keys]
-    if version == () or not written:
-        return statement.on_conflict_do_nothing(index_elements=keys)
-    rises = None
-    if version:
-        stored = tuple_(*(table.c[name] for name in version))
-        rises = stored < tuple_(*(statement.excluded[name] for name in version))
-    return statement.on_conflict_do_update(
-        index_elements=keys, set_={name: statement.excluded[name] for name in written}, where=rises
-    )
 
 
 async def _sweep(connection: AsyncConnection, sources: set[str]) -> None:

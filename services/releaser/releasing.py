@@ -100,6 +100,7 @@ async def release(tx: Transaction, wishes: Sequence[Wish], keys: HubKeys) -> Non
     )
     await tx.do(insert(releases), [_history_row(wish, found) for wish, found in made])
     _state(tx, made)
+    tx.released.update(str(found.state) for _, found in made)
     await sign(tx, {wish.row.cluster for wish in wishes}, keys)
 
 

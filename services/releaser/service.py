@@ -23,6 +23,7 @@ from shared.bus.accounts import update_account
 from shared.bus.connection import Bus
 from shared.bus.identities import BusKeys
 from shared.errors import PermanentError, TransientError
+from shared.runtime import metrics
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.lock import hold_lock
 from shared.runtime.logs import get_logger
@@ -104,6 +105,8 @@ class _Releaser:
 
     def _decided(self, transaction: Transaction) -> None:
         """Take note of what a committed transaction leaves to be done."""
+        for state, count in transaction.released.items():
+            metrics.releases.labels(state).inc(count)
         if transaction.adopted:
             self.parts.restored.pair = None
         if transaction.revoked:

@@ -1,49 +1,31 @@
 """The releaser's database: one writer, one transaction a decision, and what follows from it written beside it.
 
-SQLite in WAL mode: a transaction takes the lock at its start and syncs at its end, because what was signed goes out
-right after. What a decision has to say (facts, commands to the poller) is written in the same transaction and told
+What a decision has to say (facts, commands to the poller) is written in the same transaction and told
 from there, so that it is said exactly when it happened.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Table, delete, event, insert, make_url, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Table, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.releaser.tables import hub, metadata, outbox
 from shared import subjects
-from shared.core.canonical import decode, encode
-from shared.errors import TransientError
 from shared.messages.facts import Command, Fact
+from shared.runtime.database import Database, upsert
 
-BUSY_TIMEOUT_S = 5.0
 READERS = 2
 IN_ONE_QUERY = 500
 PROGRAM = "releaser"
-
-
-class StoreUnavailableError(TransientError):
-    """The database cannot be read or written now."""
-
-    code = "store.unavailable"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise StoreUnavailableError(f"the releaser's database did not answer: {error.orig}") from error
 
 
 @dataclass(slots=True)
@@ -62,6 +44,8 @@ class Transaction:
     """Everything on the bus shall be said again."""
     adopted: bool = False
     """A new epoch began."""
+    released: Counter[str] = field(default_factory=Counter)
+    """How many releases were given, by state."""
     instructions: list[tuple[str, bytes]] = field(default_factory=list)
     """Signed instructions to agents: cluster and envelope; sent once, after the commit."""
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -115,9 +99,8 @@ class Transaction:
 class Store:
     """The database; open it with `Store.open`."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, clock: Callable[[], datetime]) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
         self._lock = asyncio.Lock()
         self._clock = clock
         self.after: Callable[[Transaction], None] = lambda _transaction: None
@@ -127,32 +110,22 @@ class Store:
     @asynccontextmanager
     async def open(cls, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> AsyncIterator[Store]:
         """Open the database at an SQLAlchemy URL and make what it lacks."""
-        writer, reader = _engine(url, write=True), _engine(url, write=False)
-        try:
-            with _translated():
-                async with writer.begin() as connection:
-                    await connection.run_sync(metadata.create_all)
-            yield cls(writer, reader, clock)
-        finally:
-            await reader.dispose()
-            await writer.dispose()
+        async with Database.open(PROGRAM, url, metadata, READERS) as database:
+            yield cls(database, clock)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """Give a view of one state; it cannot write."""
-        with _translated():
-            async with self._reader.connect() as connection:
-                yield Transaction(connection, self._clock())
+        async with self._database.reading() as connection:
+            yield Transaction(connection, self._clock())
 
     @asynccontextmanager
     async def deciding(self) -> AsyncIterator[Transaction]:
         """Give the one transaction that may write; it is committed at the end, with what it says."""
-        async with self._lock:
-            with _translated():
-                async with self._writer.begin() as connection:
-                    transaction = Transaction(connection, self._clock())
-                    yield transaction
-                    await transaction.do(insert(outbox), transaction.said)
+        async with self._lock, self._database.writing() as connection:
+            transaction = Transaction(connection, self._clock())
+            yield transaction
+            await transaction.do(insert(outbox), transaction.said)
         self.after(transaction)
 
     async def unsaid(self, limit: int) -> list[Any]:
@@ -166,53 +139,8 @@ class Store:
             await transaction.do(delete(outbox).where(outbox.c.position.in_(positions)))
 
 
-def upsert(connection: AsyncConnection, table: Table, columns: Iterable[str]) -> Any:
-    """Return an insert that overwrites the given columns of a row that is there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    keys = [column.name for column in table.primary_key]
-    written = {name: statement.excluded[name] for name in columns if name not in keys}
-    if not written:
-        return statement.on_conflict_do_nothing(index_elements=keys)
-    return statement.on_conflict_do_update(index_elements=keys, set_=written)
-
-
 def portions(items: Iterable[str]) -> Iterator[list[str]]:
     """Yield `items` in lists that fit into one query."""
     found = list(items)
     for start in range(0, len(found), IN_ONE_QUERY):
         yield found[start : start + IN_ONE_QUERY]
-
-
-def _engine(url: str, *, write: bool) -> AsyncEngine:
-    backend = make_url(url).get_backend_name()
-    engine = create_async_engine(
-        url,
-        pool_size=1 if write else READERS,
-        max_overflow=0,
-        pool_timeout=BUSY_TIMEOUT_S,
-        json_serializer=lambda value: encode(value).decode(),
-        json_deserializer=decode,
-    )
-    if backend == "sqlite":
-        _prepare_sqlite(engine, write=write)
-    return engine
-
-
-def _prepare_sqlite(engine: AsyncEngine, *, write: bool) -> None:
-    """Set up connections, and begin transactions ourselves: the driver's own do not cover reads."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        if not write:
-            cursor.execute("PRAGMA query_only = ON")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _began(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

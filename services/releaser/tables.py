@@ -9,120 +9,106 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
-    false,
-    true,
 )
 
+from shared.runtime.database import boolean, integer, text
+
 metadata = MetaData()
-
-
-def _text(name: str, *, key: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=key, nullable=False, server_default=None if key else "")
-
-
-def _int(name: str, *, key: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=key, nullable=False, server_default=None if key else "0")
-
-
-def _bool(name: str, *, default: bool = False) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, server_default=true() if default else false())
 
 
 def _json(name: str) -> Column[object]:
     return Column(name, JSON(none_as_null=True))
 
 
-hub = Table("hub", metadata, _text("name", key=True), _json("value"))
+hub = Table("hub", metadata, text("name", key=True), _json("value"))
 """Single values: epoch, version of the index of clusters, the fleet part, whether the database was restored, ..."""
 
 clusters = Table(
     "clusters",
     metadata,
-    _text("cluster", key=True),
-    _text("membership"),
+    text("cluster", key=True),
+    text("membership"),
     # what was said: git null where git does not declare the cluster
     *(_json(name) for name in ("git_labels", "git_values", "hub_labels", "claims", "approved")),
     # what counts of it
     *(_json(name) for name in ("labels", "origins", "pending")),
-    *(_text(name) for name in ("uid", "kubernetes", "public_key", "jwt_at", "updated_at", "heard_at")),
+    *(text(name) for name in ("uid", "kubernetes", "public_key", "jwt_at", "updated_at", "heard_at")),
     # pruned first, then removed
-    _bool("leaving"),
-    *(_int(name) for name in ("changed_version", "asked_version")),
+    boolean("leaving"),
+    *(integer(name) for name in ("changed_version", "asked_version")),
     # CLUSTERS says what stands here
-    _bool("told"),
+    boolean("told"),
 )
 
 join_tokens = Table(
     "join_tokens",
     metadata,
-    _text("secret_hash", key=True),
-    _text("cluster"),
-    _text("expires_at"),
+    text("secret_hash", key=True),
+    text("cluster"),
+    text("expires_at"),
     # key of the agent that used it
-    _text("used_by"),
+    text("used_by"),
 )
 
-revocations = Table("revocations", metadata, _text("public_key", key=True), _text("cluster"), _int("at"))
+revocations = Table("revocations", metadata, text("public_key", key=True), text("cluster"), integer("at"))
 """Keys that are cut off, and the second from which on."""
 
 sources = Table(
     "sources",
     metadata,
-    _text("source", key=True),
-    _int("number"),
-    _int("version"),
+    text("source", key=True),
+    integer("number"),
+    integer("version"),
     # of the last render that read everything whole
-    _int("whole_version"),
-    *(_text(name) for name in ("commit", "ref")),
+    integer("whole_version"),
+    *(text(name) for name in ("commit", "ref")),
 )
 
-apps = Table("apps", metadata, _text("app", key=True), _text("source"), _json("plan"), Index("apps_source", "source"))
+apps = Table("apps", metadata, text("app", key=True), text("source"), _json("plan"), Index("apps_source", "source"))
 """Who holds an app's name, and how its revisions move; without a plan all at once."""
 
 bundles = Table(
     "bundles",
     metadata,
-    _text("bundle", key=True),
+    text("bundle", key=True),
     _json("reference"),
     # zstd of the keys, one a line; null where they are not known
     Column("key_list", LargeBinary),
-    _text("named_at"),
+    text("named_at"),
 )
 
 targets = Table(
     "targets",
     metadata,
-    _text("cluster", key=True),
-    _text("app", key=True),
-    _text("source"),
+    text("cluster", key=True),
+    text("app", key=True),
+    text("source"),
     # what the last render that could make it wants here; empty: nothing was rendered yet
-    _text("wanted"),
-    _text("bundle"),
+    text("wanted"),
+    text("bundle"),
     *(_json(name) for name in ("options", "origin")),
-    _bool("listed"),
+    boolean("listed"),
     # the hold that stops its removal
-    _text("hold"),
+    text("hold"),
     # what is released: `content` as `wanted`; state is empty, present or removed
-    _int("epoch"),
-    _int("generation"),
-    *(_text(name) for name in ("state", "content", "released", "rollout", "suspended_until", "released_at")),
+    integer("epoch"),
+    integer("generation"),
+    *(text(name) for name in ("state", "content", "released", "rollout", "suspended_until", "released_at")),
     _json("release"),
     # bundles that may have left something in the cluster
     _json("runs"),
-    _bool("runs_known", default=True),
+    boolean("runs_known", default=True),
     # what the cluster says of it
-    _int("seen_epoch"),
-    _int("seen_generation"),
-    *(_text(name) for name in ("sync", "health", "result", "seen_at", "hold_digest")),
-    _bool("settled"),
+    integer("seen_epoch"),
+    integer("seen_generation"),
+    *(text(name) for name in ("sync", "health", "result", "seen_at", "hold_digest")),
+    boolean("settled"),
     Index("targets_app", "app"),
     Index("targets_source", "source"),
     Index("targets_bundle", "bundle"),
@@ -131,11 +117,11 @@ targets = Table(
 releases = Table(
     "releases",
     metadata,
-    _text("cluster", key=True),
-    _text("app", key=True),
-    _int("epoch", key=True),
-    _int("generation", key=True),
-    _text("bundle"),
+    text("cluster", key=True),
+    text("app", key=True),
+    integer("epoch", key=True),
+    integer("generation", key=True),
+    text("bundle"),
     Index("releases_bundle", "bundle"),
 )
 """The last releases of each target: garbage is what none of them names."""
@@ -143,26 +129,26 @@ releases = Table(
 desired = Table(
     "desired",
     metadata,
-    _text("cluster", key=True),
-    _int("epoch"),
-    _int("generation"),
-    _text("roster"),
+    text("cluster", key=True),
+    integer("epoch"),
+    integer("generation"),
+    text("roster"),
     Column("roster_bytes", LargeBinary, nullable=False),
     Column("envelope", LargeBinary, nullable=False),
 )
 """What was signed, byte for byte: nothing is ever signed twice with the same counters."""
 
 rosters = Table(
-    "rosters", metadata, _text("cluster", key=True), _text("roster", key=True), _int("epoch"), _int("generation")
+    "rosters", metadata, text("cluster", key=True), text("roster", key=True), integer("epoch"), integer("generation")
 )
 """Roster blobs that may be on the bus."""
 
 rollouts = Table(
     "rollouts",
     metadata,
-    _text("app", key=True),
-    *(_text(name) for name in ("rollout", "source", "commit", "state", "stage", "message", "digest")),
-    _int("number"),
+    text("app", key=True),
+    *(text(name) for name in ("rollout", "source", "commit", "state", "stage", "message", "digest")),
+    integer("number"),
     *(_json(name) for name in ("approved", "needs")),
 )
 """The last rollout of each app; state is running, paused or finished."""
@@ -170,23 +156,23 @@ rollouts = Table(
 holds = Table(
     "holds",
     metadata,
-    _text("hold", key=True),
-    *(_text(name) for name in ("kind", "source", "commit", "cluster", "app", "digest", "message", "held_at")),
-    _int("number"),
+    text("hold", key=True),
+    *(text(name) for name in ("kind", "source", "commit", "cluster", "app", "digest", "message", "held_at")),
+    integer("number"),
     _json("body"),
 )
 
 suspensions = Table(
     "suspensions",
     metadata,
-    _text("cluster", key=True),
-    _text("app", key=True),
-    *(_text(name) for name in ("reason", "by", "until")),
+    text("cluster", key=True),
+    text("app", key=True),
+    *(text(name) for name in ("reason", "by", "until")),
 )
 """An empty cluster means the app everywhere, an empty app the whole cluster."""
 
 commands = Table(
-    "commands", metadata, _text("command", key=True), Column("fact", LargeBinary, nullable=False), _text("at")
+    "commands", metadata, text("command", key=True), Column("fact", LargeBinary, nullable=False), text("at")
 )
 """Answers to commands: one that is delivered again is answered alike, and does nothing."""
 
@@ -195,11 +181,11 @@ outbox = Table(
     metadata,
     # SQLite gives only INTEGER primary keys its row id
     Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _text("id"),
-    _text("subject"),
+    text("id"),
+    text("subject"),
     Column("body", LargeBinary, nullable=False),
 )
 """Facts and commands that were decided and are not on the bus yet."""
 
-garbage = Table("garbage", metadata, _text("audience", key=True), _text("blob", key=True))
+garbage = Table("garbage", metadata, text("audience", key=True), text("blob", key=True))
 """Content that nothing names any more, to be purged from the bus."""

@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from services.auditor import facts, fold
 from services.auditor.ledger import ORIGIN
-from services.auditor.store import Store, StoreUnavailableError
+from services.auditor.store import Store
 from services.auditor.tables import metadata, revisions, targets
 from shared.core.status import Health, Result, Sync
+from shared.runtime.database import StoreUnavailableError
 from tests.support import line_messages as line
 
 APPS = ("web", "api")
@@ -73,7 +74,7 @@ def lasting(tmp_path_factory):
         store = runner.run(opening.__aenter__())
 
         async def emptied(ask, batches):
-            async with store._writer.begin() as connection:
+            async with store._database.writing() as connection:
                 for table in metadata.sorted_tables:
                     await connection.execute(table.delete())
             store._position, store._hash = 0, ORIGIN
@@ -217,7 +218,7 @@ async def test_a_report_that_is_sent_again_does_not_undo_a_newer_one(store):
 
 
 async def test_a_locked_database_is_a_fault_that_passes(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.auditor.store.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("shared.runtime.database.BUSY_TIMEOUT_S", 0.05)
     async with Store.open(url(tmp_path)) as store:
         other = sqlite3.connect(tmp_path / "auditor.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
