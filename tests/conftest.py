@@ -1,5 +1,10 @@
 """The fixtures of all tests, by the part they start."""
 
+import pytest
+
+# They import one another: pytest must know them all before it loads the first.
+pytest.register_assert_rewrite("tests.support")
+
 pytest_plugins = [
     "tests.support.agents",
     "tests.support.bus",

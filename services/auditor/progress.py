@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.auditor.filters import ProgressFilter, listed
 from services.auditor.queries import FAILED_FOR_GOOD, SHOWN, health_now, sync_now, total
 from services.auditor.shapes import problem_line
-from services.auditor.stages import APPLIED, HEALTHY, JOINED, PLACED, RELEASED, Rendering, renderings
+from services.auditor.stages import APPLIED, HEALTHY, JOINED, PLACED, RELEASED, REPORTED, Rendering, renderings
 from services.auditor.tables import commits, renders, revisions, targets
 from services.auditor.views import Failure, Progress
 from shared.core.status import Health
@@ -34,8 +34,9 @@ _REACHED: dict[str, ColumnElement[bool]] = {
 _FAILED: dict[str, ColumnElement[bool]] = {
     "rendered": _t.render_failed,
     "released": _t.render_failed,
-    "applied": or_(_t.render_failed, FAILED_FOR_GOOD),
-    "healthy": or_(_t.render_failed, FAILED_FOR_GOOD, health_now == Health.FAILED),
+    # What is still to be released says nothing yet: an older failure is what it may mend.
+    "applied": or_(_t.render_failed, and_(RELEASED, FAILED_FOR_GOOD)),
+    "healthy": or_(_t.render_failed, and_(RELEASED, or_(FAILED_FOR_GOOD, and_(REPORTED, health_now == Health.FAILED)))),
 }
 
 

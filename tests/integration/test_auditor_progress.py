@@ -179,3 +179,17 @@ async def test_a_commit_of_another_repository_selects_the_apps_that_use_it(store
     found = await ask(store, 9, stage="released")
 
     assert (found.state, found.targets) == ("done", 1)
+
+
+async def test_a_commit_that_mends_a_failure_is_not_failed_by_it(store):
+    """What the agents said is about the bundle before, until the new one is released."""
+    await store.write(whole_line(1, WEB, health=Health.FAILED))
+    broken = await state(store, 1, stage="healthy")
+    mended = dict.fromkeys(WEB, "b")
+    seen = []
+
+    for folded in (revision(2), rendered(2, mended), released(2, mended)):
+        await store.write([folded])
+        seen.append(await state(store, 2, stage="healthy"))
+
+    assert (broken, seen) == ("failed", ["waiting"] * 3)
