@@ -117,6 +117,15 @@ class Bus:
         """Use new credentials now, if there are any; subscriptions miss nothing."""
         self._link.renew()
 
+    def move(self, urls: Sequence[str]) -> None:
+        """Connect to these servers from now on; a connection that works goes on."""
+        self._link.move(urls)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last attempt to connect failed because the server did not take the credentials."""
+        return self._link.refused
+
     @property
     def stopping(self) -> bool:
         """Whether the intake stopped."""

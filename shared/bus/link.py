@@ -20,6 +20,8 @@ from shared.bus.values import Credentials, Pace
 from shared.errors import TowlineError
 
 FIRST_WAIT_S = 0.05
+# Of nats-server's words for a credential that it does not take: violation, expired, revoked.
+_REFUSED = ("authorization", "authentication")
 SETTLED_S = 5.0
 INLET_MESSAGES = 1024
 
@@ -42,6 +44,8 @@ class Link:
         self.pace = pace
         self.stopping = asyncio.Event()
         self.sessions = 0
+        self.refused = False
+        """The last attempt failed because the server did not take the credentials."""
         self._urls = tuple(urls)
         self._credentials = credentials
         self._name = name
@@ -50,6 +54,7 @@ class Link:
         self._inlets: set[Inlet] = set()
         self._changed = asyncio.Event()
         self._attention = asyncio.Event()
+        self._hurry = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -80,9 +85,7 @@ class Link:
                     if clock() - since > SETTLED_S:
                         attempt = 0
                 attempt += 1
-                await asyncio.sleep(
-                    _random.uniform(0, min(self.pace.reconnect_s, FIRST_WAIT_S * 2 ** min(attempt, 16)))
-                )
+                await self._wait(FIRST_WAIT_S * 2 ** min(attempt, 16))
         finally:
             await self._drop()
 
@@ -173,6 +176,27 @@ class Link:
     def renew(self) -> None:
         """Look at the credentials now, not at the next check."""
         self._attention.set()
+        self._hurry.set()
+
+    def move(self, urls: Sequence[str]) -> None:
+        """Connect to these servers from now on; a session that works goes on."""
+        if tuple(urls) != self._urls:
+            self._urls = tuple(urls)
+            self._hurry.set()
+
+    async def _wait(self, longest_s: float) -> None:
+        """Wait before the next attempt: spread, and long where the server refuses; less when something is new."""
+        if self.refused:
+            pause_s = _random.uniform(1.0, 1.5) * min(self.pace.refused_s, longest_s)
+        else:
+            pause_s = _random.uniform(0, min(self.pace.reconnect_s, longest_s))
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._hurry.clear()
 
     async def _opened(self) -> Session | None:
         """Return a new session that hears everything it must, or None."""
@@ -184,7 +208,9 @@ class Link:
                 await session.listen(inlet)
             await session.ping()
         except (*BROKEN, TowlineError) as error:
-            log.info("bus_connection_failed", name=self._name, error=str(error) or type(error).__name__)
+            said = str(error) or type(error).__name__
+            self.refused = any(word in said.lower() for word in _REFUSED)
+            log.info("bus_connection_failed", name=self._name, error=said)
             if session is not None:
                 await session.close()
             return None
@@ -196,6 +222,7 @@ class Link:
 
     def _adopt(self, session: Session) -> None:
         self._session = session
+        self.refused = False
         self.sessions += 1
         log.info("bus_connected", name=self._name, sessions=self.sessions)
         self._announce()

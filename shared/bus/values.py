@@ -57,9 +57,11 @@ class Pace:
     """Longest wait, jittered, while a consumer or stream is missing."""
     reconnect_s: float = 5.0
     """Longest wait, jittered, between attempts to connect."""
+    refused_s: float = 5.0
+    """The same while the server refuses the credentials: somebody must change something."""
     liveness_s: float = 10.0
     incarnation_s: float = 2.0
 
 
-AGENT_PACE = Pace(reconnect_s=30.0)
+AGENT_PACE = Pace(reconnect_s=30.0, refused_s=60.0)
 """Thousands of agents come back at once: they spread."""

@@ -184,3 +184,40 @@ def test_no_credential_is_issued_for_what_is_not_one_cluster_and_one_key():
     for key in ("", "U", account, public[:-1] + ("A" if public[-1] != "A" else "B"), public.lower()):
         with pytest.raises(IdentityError):
             agent_jwt("c1", key, signing_seed=signing, account=account, **times)
+
+
+async def test_a_client_that_is_refused_says_so_and_waits_for_a_new_credential(bus_server):
+    """No hot loop: the next attempt comes a minute later, or when somebody has a new credential."""
+    strangers = new_user_seed()
+    known = [bus_server.agent("c1", *strangers, hours=-1)]
+    asked = []
+
+    def credentials() -> Credentials:
+        asked.append(known[-1])
+        return known[-1]
+
+    async with (
+        asyncio.timeout(60),
+        Bus.connect([bus_server.url], credentials, name="c1", pace=replace(QUICK, refused_s=3600)) as agent,
+    ):
+        while not agent.refused:  # noqa: ASYNC110 - nobody tells of a connection that was not made
+            await asyncio.sleep(0.01)
+        known.append(bus_server.agent("c1", *strangers))
+        agent.renew()
+        await agent.wait_connected()
+
+        assert not agent.refused
+        assert len(asked) < 10
+
+
+async def test_a_bus_that_moved_is_found_at_its_new_place(bus_server):
+    credentials = bus_server.credentials("poller")
+    slow = replace(QUICK, reconnect_s=3600)
+    async with (
+        asyncio.timeout(60),
+        Bus.connect(["nats://127.0.0.1:9"], lambda: credentials, name="poller", pace=slow) as bus,
+    ):
+        bus.move([bus_server.url])
+        await bus.wait_connected()
+
+        assert await bus.publish(subjects.render("fleet"), b"") == 1
