@@ -11,6 +11,7 @@ from services.auditor.desk import Desk
 from services.auditor.hub_identity import IdentityFile
 from services.auditor.intake import Intake
 from services.auditor.letters import Letters
+from services.auditor.measuring import Measured
 from services.auditor.serving import serving
 from services.auditor.settings import AuditorSettings
 from services.auditor.store import Store
@@ -37,6 +38,7 @@ async def serve(settings: AuditorSettings, bus: Bus, life: Lifecycle) -> None:
         # At the first start, unless whoever started us made it.
         await asyncio.to_thread(write_once, settings.token_file, secrets.token_urlsafe(TOKEN_BYTES))
         async with Store.open(settings.database_url) as store, asyncio.TaskGroup() as tasks:
+            await Measured().begin(store)
             desk = Desk(store, bus.publish)
             handlers = {**Intake(store, desk, bus).handlers(), subjects.DLQ: Letters(store, bus).take}
             for stream, handle in handlers.items():

@@ -43,6 +43,8 @@ from shared.runtime.settings import write_credentials
 READY_LOOK_S = 0.05
 RETRY_S = 1.0
 PROGRAMS = ("poller", "renderer", "releaser", "auditor")
+PARTS = ("poller", "engines", "releaser", "auditor", "identity")
+"""What must work, besides the connections, before the hub is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,12 @@ async def _work(
     polls = PollerSettings(**told("poller", **({"sources": options.sources} if options.sources else {})))
     audits = AuditorSettings(**told("auditor", listen=options.listen, announce=place.set_result))
     load_or_make(options.data / "keys")
+    for part in PARTS:
+        life.set_ready(part, False, "is starting")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(steward.watch(buses["steward"]))
         for name, bus in buses.items():
-            tasks.create_task(watch_bus(bus, life, name))
+            tasks.create_task(watch_bus(bus, life, name, f"{name}-bus"))
         tasks.create_task(releaser.serve(ReleaserSettings(**told("releaser")), buses["releaser"], life))
         tasks.create_task(renderer.serve(RendererSettings(**told("renderer")), buses["renderer"], life))
         tasks.create_task(poller.serve(polls, buses["poller"], life))

@@ -15,6 +15,7 @@ from services.poller.schedule import Host, Watch, after, due, due_at, host_after
 from services.poller.state import Followed, SourceState
 from services.poller.watcher import StateNotSavedError, Watcher
 from shared.git.urls import UrlError
+from shared.runtime import metrics
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
 
@@ -130,6 +131,7 @@ class Rounds:
         log = get_logger().bind(source=watcher.name, repository=followed[0].repository)
         doubts = self._doubts.setdefault(watcher.name, {})
         look = await self._looker.look(watcher.name, followed, doubts)
+        metrics.git_checks.labels(watcher.name, look.code or "ok").inc()
         for each in followed:
             doubts.pop(each.key, None)
         doubts.update(look.doubts)

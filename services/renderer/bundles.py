@@ -76,6 +76,8 @@ class Bundles:
         async def one(own: str) -> None:
             async with slots:
                 outcomes[own] = await self._outcome(source, keys[own], distinct[own])
+            if outcomes[own].bundle is None:
+                metrics.renders.labels("failed").inc()
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -100,7 +102,6 @@ class Bundles:
         except FindingsError as error:
             findings = tuple(error.findings)
             self._remember(key, tries + 1, findings)
-            metrics.renders.labels("failed").inc()
             return Outcome(None, findings)
         finally:
             self._running.pop(key, None)

@@ -1,13 +1,17 @@
 """The names of all measurements, so that dashboards and programs agree on them.
 
-`towline_<thing>_<unit>[_total]`. Labels are names with few values; never a digest, a message or a secret.
+`towline_<thing>_<unit>[_total]`. Labels are names with few values; never a digest, a message or a secret, because whoever
+reaches the port reads them.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -16,17 +20,25 @@ bus_connected = Gauge(
     "towline_bus_connected", "1 while the program is connected to the bus.", ["program"], registry=REGISTRY
 )
 git_checks = Counter(
-    "towline_git_checks_total", "Checks of git sources, by how they ended.", ["source", "result"], registry=REGISTRY
+    "towline_git_checks_total",
+    "Checks of git repositories, by the source that follows them and how they ended: ok, or the code of the failure.",
+    ["source", "result"],
+    registry=REGISTRY,
 )
 render_seconds = Histogram(
     "towline_render_duration_seconds", "Time of one engine's run.", ["kind"], buckets=_SECONDS, registry=REGISTRY
 )
-renders = Counter("towline_render_total", "Rendered targets, by how they ended.", ["result"], registry=REGISTRY)
-releases = Counter("towline_release_total", "Releases given to targets.", ["state"], registry=REGISTRY)
+renders = Counter(
+    "towline_render_total",
+    "Inputs of targets, equal ones once, by what became of them: rendered, unchanged or failed.",
+    ["result"],
+    registry=REGISTRY,
+)
+releases = Counter("towline_release_total", "Releases given to targets, by state.", ["state"], registry=REGISTRY)
 applies = Counter("towline_apply_total", "Reports of agents, by result.", ["result"], registry=REGISTRY)
 commit_to_apply_seconds = Histogram(
     "towline_commit_to_apply_seconds",
-    "From a tip's observation to the settled report of a target.",
+    "From the observation of a tip until all its targets ran it.",
     buckets=_SECONDS,
     registry=REGISTRY,
 )
@@ -36,6 +48,19 @@ agent_last_seen = Gauge(
 cluster_info = Gauge(
     "towline_cluster_info", "Always 1; a cluster and where it stands.", ["cluster", "membership"], registry=REGISTRY
 )
+
+
+def own_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("towline")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def started(program: str) -> None:
+    """Note that a program runs in this process."""
+    build.labels(program, own_version()).set(1)
 
 
 def exposition() -> bytes:

@@ -6,15 +6,16 @@ Ready means that all its parts work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 from aiohttp import web
 
 from shared.errors import PermanentError
 from shared.runtime.lifecycle import Lifecycle
-from shared.runtime.metrics import exposition
+from shared.runtime.metrics import CONTENT_TYPE, exposition
 
 
 class ProbeListenError(PermanentError):
@@ -23,23 +24,31 @@ class ProbeListenError(PermanentError):
     code = "runtime.probes"
 
 
+async def healthz(_request: web.Request) -> web.Response:
+    """Answer that the event loop turns."""
+    return web.json_response({"healthy": True})
+
+
+def readiness_response(state: Mapping[str, Any]) -> web.Response:
+    """Return the answer of /readyz for `Lifecycle.readiness`."""
+    return web.Response(
+        body=orjson.dumps(state), status=200 if state["ready"] else 503, content_type="application/json"
+    )
+
+
+async def metrics_response(_request: web.Request) -> web.Response:
+    """Answer with all measurements of this process."""
+    return web.Response(body=exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
 def probes_app(life: Lifecycle) -> web.Application:
     """Return the application with the three routes."""
 
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"healthy": True})
-
     async def readyz(_request: web.Request) -> web.Response:
-        state = life.readiness()
-        return web.Response(
-            body=orjson.dumps(state), status=200 if state["ready"] else 503, content_type="application/json"
-        )
-
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return readiness_response(life.readiness())
 
     app = web.Application(client_max_size=1024)
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics_response)])
     return app
 
 

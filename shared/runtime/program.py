@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TypeVar
 
@@ -58,7 +57,6 @@ async def run_until_stopped(serve: Serve[S], settings: S) -> None:
     """Connect to the bus, serve the probes, and run `serve` until it returns."""
     name = program_of(type(settings))
     life = Lifecycle()
-    metrics.build.labels(name, _version()).set(1)
     async with (
         _signals(life) as intakes,
         serve_probes(life, settings.probe_listen) as probes,
@@ -96,11 +94,12 @@ async def until_stopped(work: Awaitable[None], life: Lifecycle, grace_s: float =
         stopping.cancel()
 
 
-async def watch_bus(bus: Bus, life: Lifecycle, program: str) -> None:
-    """Keep readiness and measurement equal to the connection's state."""
+async def watch_bus(bus: Bus, life: Lifecycle, program: str, part: str = "bus") -> None:
+    """Keep the readiness of `part`, and the measurements, equal to the state of the program's connection."""
+    metrics.started(program)
     while not life.stopping.is_set():
         metrics.bus_connected.labels(program).set(int(bus.connected))
-        life.set_ready("bus", bus.connected, "" if bus.connected else "not connected to the bus")
+        life.set_ready(part, bus.connected, "" if bus.connected else "not connected to the bus")
         if bus.connected:
             await life.pause(1.0)
         else:
@@ -144,10 +143,3 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(one)
     else:
         yield error
-
-
-def _version() -> str:
-    try:
-        return version("towline")
-    except PackageNotFoundError:
-        return "unknown"

@@ -17,6 +17,7 @@ from services.auditor.api.stream import Feed
 from services.auditor.desk import Desk
 from services.auditor.store import Store
 from services.auditor.ui.pages import Pages
+from shared.runtime.probes import healthz, metrics_response, readiness_response
 
 MAX_BODY_BYTES = 256 * 1024
 API_VERSION = "1"
@@ -59,7 +60,7 @@ def application(parts: Parts) -> web.Application:
     pages = Pages(parts.store, parts.access, parts.limiter, parts.hub)
 
     app = web.Application(middlewares=[problems, guard(parts.access)], client_max_size=MAX_BODY_BYTES)
-    public = {"/healthz", "/readyz"}
+    public = {"/healthz", "/readyz", "/metrics"}
     for endpoint, route in api.routes():
         app.add_routes([route])
         public.update({endpoint.path} if endpoint.public else ())
@@ -68,8 +69,9 @@ def application(parts: Parts) -> web.Application:
         public.update({path} if is_public else ())
     app.router.add_get("/api/v1/stream", parts.feed.serve)
     app.router.add_get("/openapi.json", _described(document(api.endpoints, API_VERSION)))
-    app.router.add_get("/healthz", _alive)
+    app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", _ready(parts.ready))
+    app.router.add_get("/metrics", metrics_response)
     app[PUBLIC] = frozenset(public)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -86,13 +88,8 @@ def _described(description: dict[str, Any]) -> Callable[[web.Request], Any]:
     return openapi
 
 
-async def _alive(_request: web.Request) -> web.Response:
-    return web.json_response({"alive": True})
-
-
 def _ready(ready: Callable[[], dict[str, Any]]) -> Callable[[web.Request], Any]:
     async def readyz(_request: web.Request) -> web.Response:
-        found = ready()
-        return web.json_response(found, status=200 if found.get("ready") else 503)
+        return readiness_response(ready())
 
     return readyz
