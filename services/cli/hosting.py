@@ -102,7 +102,9 @@ async def _servers(options: HubOptions, keys: BusKeys) -> AsyncIterator[tuple[st
 
 
 async def _bus(stack: AsyncExitStack, urls: tuple[str, ...], keys: BusKeys, name: str) -> Bus:
-    return await stack.enter_async_context(Bus.connect(urls, lambda: keys.program_credentials(name), name=name))
+    # Made once: others than before would mean a new connection.
+    credentials = keys.program_credentials(name)
+    return await stack.enter_async_context(Bus.connect(urls, lambda: credentials, name=name))
 
 
 async def _ensured(bus: Bus, life: Lifecycle) -> None:

@@ -88,12 +88,24 @@ class Publisher:
             return
         if not self._found_old:
             await self._find_old()
-        for each in unpacked(self.watcher.state):
-            await self._pack(each)
-        # A tree that cannot be packed is a failure to state, before the request that goes without it.
-        await self._say()
+        while True:
+            for each in self._to_pack():
+                await self._pack(each)
+            # A tree that cannot be packed is a failure to state, before the request that goes without it.
+            await self._say()
+            # What was seen meanwhile belongs to the request of this number: without its packs nobody would ask again.
+            if not self._to_pack():
+                break
         await self._request()
         await self._sweep()
+
+    def _to_pack(self) -> list[Followed]:
+        """Return what is followed and whose tip has no packs, but could have."""
+        return [
+            each
+            for each in unpacked(self.watcher.state)
+            if each.revision is not None and self._hopeless.get(each.key) != each.revision.commit.tree
+        ]
 
     async def _say(self) -> None:
         state = self.watcher.state
@@ -115,7 +127,7 @@ class Publisher:
     async def _pack(self, followed: Followed) -> None:
         """Store the packs that bring the tip of `followed`."""
         revision = followed.revision
-        if revision is None or self._hopeless.get(followed.key) == revision.commit.tree:
+        if revision is None:
             return
         tree = revision.commit.tree
         step = next_step(followed.chain)
