@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from services.applier.cluster import confirm_cluster
 from services.applier.content import Content
 from services.applier.desire import SEQUENCE, Desire
 from services.applier.documents import InstructionDocument
@@ -89,6 +90,7 @@ class Agent:
             digest_key=bytes.fromhex(identity.digest_key),
             damaged=known.damaged,
             fence=lease.fence,
+            confirm=lambda: confirm_cluster(means.session, here.uid),
             may_delete=lambda: lease.may_delete,
             accepted=lambda: self._desire.accepted,
             changed=self._reporting.changed,
@@ -231,6 +233,7 @@ class Agent:
                 return f"looking at {app or 'all apps'} again"
             case "renew":
                 await self._holder.take(told)
+                self._means.bus.move(self._holder.identity.bus)
                 self._means.bus.renew()
                 return "renewed"
             case _:

@@ -101,7 +101,7 @@ async def enrolled(token: JoinToken, key: NewKey, here: Here, *, url: str = "") 
         RefusedByHubError: the hub refuses, or is not the one that made the token.
     """
     base = (url or token.hub).rstrip("/")
-    tls = aiohttp.Fingerprint(bytes.fromhex(token.ca)) if token.ca else None
+    tls = _pinned(token.ca)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)) as client:
         told = await _exchange(client, "GET", f"{base}/enrol/v1/hub", None, tls)
         key_set = str(told.get("key_set") or "")
@@ -119,6 +119,7 @@ async def enrolled(token: JoinToken, key: NewKey, here: Here, *, url: str = "") 
         key_set=str(answer.get("key_set") or key_set),
         bus=tuple(str(each) for each in answer.get("bus") or ()),
         uid=here.uid,
+        ca=token.ca,
     )
     if (identity.cluster, identity.hub) != (token.cluster, token.root) or not identity.user_jwt:
         raise RefusedByHubError("the hub answered for another cluster or hub than the token names")
@@ -133,7 +134,7 @@ async def bus_places(identity: Identity) -> tuple[str, ...]:
         HubUnreachableError: it did not answer.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)) as client:
-        told = await _exchange(client, "GET", f"{identity.url}/.well-known/towline", None)
+        told = await _exchange(client, "GET", f"{identity.url}/.well-known/towline", None, _pinned(identity.ca))
     return tuple(str(each) for each in told.get("bus") or ()) if told.get("hub") == identity.hub else ()
 
 
@@ -155,7 +156,8 @@ async def renewed(identity: Identity) -> Identity:
         "uid": identity.uid,
     }
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)) as client:
-        answer = await _exchange(client, "POST", f"{identity.url}/enrol/v1/renew", encode(asked))
+        url = f"{identity.url}/enrol/v1/renew"
+        answer = await _exchange(client, "POST", url, encode(asked), _pinned(identity.ca))
     fresh = identity.renewed(answer)
     fresh.trust()
     return fresh
@@ -181,12 +183,13 @@ def _asked(token: JoinToken, key: NewKey, here: Here) -> dict[str, Any]:
     }
 
 
+def _pinned(certificate: str) -> aiohttp.Fingerprint | None:
+    """Return how to check the hub's certificate; None: as the system does."""
+    return aiohttp.Fingerprint(bytes.fromhex(certificate)) if certificate else None
+
+
 async def _exchange(
-    client: aiohttp.ClientSession,
-    verb: str,
-    url: str,
-    body: bytes | None,
-    tls: aiohttp.Fingerprint | None = None,
+    client: aiohttp.ClientSession, verb: str, url: str, body: bytes | None, tls: aiohttp.Fingerprint | None
 ) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"} if body is not None else {}
     try:

@@ -59,6 +59,8 @@ class Identity:
     bus: tuple[str, ...]
     uid: str
     """UID of the namespace kube-system when it enrolled."""
+    ca: str = ""
+    """sha256 in hex of the certificate that the hub showed; empty where its CA is known."""
 
     def trust(self) -> Trust:
         """Return whom this agent believes.

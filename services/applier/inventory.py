@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from hashlib import sha256
 from typing import Any
@@ -78,8 +78,9 @@ class Known:
 class Storage:
     """The agent's memory in its cluster."""
 
-    def __init__(self, session: Session, namespace: str) -> None:
+    def __init__(self, session: Session, namespace: str, fence: Callable[[], None]) -> None:
         self._session = session
+        self._fence = fence
         self._namespace = namespace
         self._apps: dict[str, _Stored] = {}
 
@@ -140,7 +141,9 @@ class Storage:
         for number in sorted(stored.shelves, reverse=True):
             body = encode({"preconditions": {"uid": stored.shelves[number].uid}})
             path = SECRETS.path(self._namespace, _name(app, number))
-            reply = await self._session.send(Request("DELETE", path, body=body, timeout_s=WRITE_TIMEOUT_S))
+            reply = await self._session.send(
+                Request("DELETE", path, body=body, timeout_s=WRITE_TIMEOUT_S, fence=self._fence)
+            )
             if not reply.ok and reply.status != 404:
                 raise _refused(reply, _name(app, number))
             del stored.shelves[number]
@@ -187,6 +190,7 @@ class Storage:
                 encode(body),
                 content_type=APPLY,
                 timeout_s=WRITE_TIMEOUT_S,
+                fence=self._fence,
             )
         )
 

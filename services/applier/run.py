@@ -116,6 +116,7 @@ class Run:
     async def _carry_out(self, todo: Plan, before: Inventory) -> Mapping[ObjectKey, Outcome]:
         if not todo.writes:
             return {}
+        await self.tools.confirm()
         if _claims(todo.claim, before):
             await self.tools.storage.write(todo.claim, self.tools.accepted())
         execution = Execution(

@@ -17,20 +17,19 @@ from uuid import uuid4
 import structlog
 
 from services.applier.agent import Agent, Means
+from services.applier.cluster import cluster_here, confirm_cluster
 from services.applier.enrol import Here, enrolled, token_of
 from services.applier.holder import Holder
 from services.applier.identity import FilePlace, Identity, NewKey, Place, SecretPlace
-from services.applier.inventory import NAMESPACES, Storage, StorageError
+from services.applier.inventory import Storage
 from services.applier.kube.mapper import Mapper
-from services.applier.kube.session import APPLY, Request, Session
+from services.applier.kube.session import Session
 from services.applier.lease import Lease, LostLeaseError
 from services.applier.outbox import Outbox
 from services.applier.settings import ApplierSettings
-from services.applier.tracking import MANAGER
 from shared.bus.connection import Bus
 from shared.bus.values import AGENT_PACE
-from shared.core.canonical import encode
-from shared.errors import PermanentError, TransientError
+from shared.errors import TransientError
 from shared.runtime.lifecycle import Lifecycle
 
 T = TypeVar("T")
@@ -39,12 +38,6 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
 log = structlog.get_logger("services.applier")
-
-
-class OtherClusterError(PermanentError):
-    """The identity belongs to another cluster than the one that is reached."""
-
-    code = "agent.other-cluster"
 
 
 def agent_version() -> str:
@@ -70,15 +63,11 @@ async def run_agent(settings: ApplierSettings, life: Lifecycle) -> None:
         identity = await start.identity(here) if here else None
         if here is None or identity is None:
             return
-        if identity.uid != here.uid:
-            raise OtherClusterError(
-                f"this identity belongs to the cluster with UID {identity.uid}, the one reached has {here.uid}",
-                hint="check kubeconfig and context; a new cluster needs a new token and an empty data folder",
-            )
         lease = Lease(session, settings.namespace, uuid4().hex, settings.pace)
         tenure = Tenure(start, identity, here, lease)
         try:
-            while await lease.acquire(life):
+            # Looked at anew each time: a lease is also lost with the cluster that it was in.
+            while await start.confirmed(identity.uid) and await lease.acquire(life):
                 try:
                     await tenure.serve()
                 except* LostLeaseError as group:
@@ -117,24 +106,17 @@ class Start:
 
     async def here(self) -> Here:
         """Return who the cluster is; its namespace for our things is made when it is missing."""
-        reply = await self.session.send(Request("GET", NAMESPACES.path(name="kube-system")))
-        if not reply.ok or reply.body is None:
-            raise StorageError(f"the cluster does not say who it is: {reply.failure().message}")
-        uid = str(reply.body["metadata"]["uid"])
-        told = await self.session.send(Request("GET", "/version"))
-        await self._namespace()
-        kubernetes = str((told.body or {}).get("gitVersion") or "")
-        return Here(uid, kubernetes, agent_version(), self.settings.claims)
+        settings = self.settings
+        return await cluster_here(self.session, settings.namespace, agent_version(), settings.claims)
 
-    async def _namespace(self) -> None:
-        path = NAMESPACES.path(name=self.settings.namespace)
-        if (await self.session.send(Request("GET", path))).ok:
-            return
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.settings.namespace}}
-        query = {"fieldManager": MANAGER, "force": "true"}
-        reply = await self.session.send(Request("PATCH", path, query, encode(body), content_type=APPLY))
-        if not reply.ok:
-            raise StorageError(f"namespace {self.settings.namespace} cannot be made: {reply.failure().message}")
+    async def confirmed(self, uid: str) -> bool:
+        """Make sure that the cluster is the expected one; False when the program shall stop.
+
+        Raises:
+            OtherClusterError: it is another.
+        """
+        await self.patiently(lambda: confirm_cluster(self.session, uid))
+        return not self.life.stopping.is_set()
 
     async def identity(self, here: Here) -> Identity | None:
         """Return the identity that is kept, or join with the token; None when the program shall stop."""
@@ -168,7 +150,7 @@ class Tenure:
             ExceptionGroup: with a LostLeaseError when the lease is lost.
         """
         settings, session = self.start.settings, self.start.session
-        storage, mapper = Storage(session, settings.namespace), Mapper(session)
+        storage, mapper = Storage(session, settings.namespace, self.lease.fence), Mapper(session)
         known = await self.start.patiently(storage.load)
         await self.start.patiently(mapper.refresh)
         if known is None or self.start.life.stopping.is_set():

@@ -316,8 +316,7 @@ class Steps:
             pause_s = min(2 * pause_s, self.pace.probe_s)
 
     async def _write(self, request: Request) -> Reply:
-        self.fence()
-        return await self._send(replace(request, timeout_s=WRITE_TIMEOUT_S))
+        return await self._send(replace(request, timeout_s=WRITE_TIMEOUT_S, fence=self.fence))
 
     async def _send(self, request: Request) -> Reply:
         try:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from services.applier.cluster import OtherClusterError
 from services.applier.content import pieces
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.errors import ErrorClass
@@ -218,6 +219,10 @@ class Target:
         self.active = release
         try:
             account = await self._act(release, taken, trigger)
+        except OtherClusterError as error:
+            self._postpone(error)
+            self._hold("ClusterReplaced", error.message)
+            return
         except TowlineError as error:
             self._postpone(error)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -87,6 +87,9 @@ class Tools:
     digest_key: bytes
     damaged: Mapping[str, str]
     fence: Callable[[], None]
+    """Raises when another agent may be writing."""
+    confirm: Callable[[], Awaitable[None]]
+    """Raises when the cluster is not the one that this agent belongs to."""
     may_delete: Callable[[], bool]
     accepted: Callable[[], Accepted]
     changed: Callable[[], None]

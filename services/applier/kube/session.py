@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -83,6 +83,8 @@ class Request:
     content_type: str = JSON
     accept: str = JSON
     timeout_s: float = READ_TIMEOUT_S
+    fence: Callable[[], None] | None = field(default=None, repr=False)
+    """Raises when this must not be sent any more; asked at each attempt, for one may wait long for its turn."""
 
 
 class Session:
@@ -178,6 +180,8 @@ class Session:
         headers = {**self._headers(access), "Accept": request.accept}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
+        if request.fence is not None:
+            request.fence()
         self.sent += 1
         try:
             async with client.request(
