@@ -140,10 +140,30 @@ class Apart(Line):
 
     async def stop_hub(self):
         """Ask every program to end, and return the codes by name."""
-        codes = {name: await self.children[name].stop() for name in PROGRAMS}
-        codes["steward"] = await self.hub.stop()
+        stopped = {**{name: self.children[name] for name in PROGRAMS}, "steward": self.hub}
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(child.stop()) for name, child in stopped.items()}
         await self.server.stop()
-        return codes
+        return {name: task.result() for name, task in tasks.items()}
+
+    async def doom(self, program, point):
+        """Start a program anew so that it kills itself at a named call; see `ArmedChild.point`."""
+        self.children[program].point = point
+        await self.crash(program)
+
+    async def dead(self, program):
+        """Return when a doomed program has killed itself, and start it again."""
+        child = self.children[program]
+        await until(lambda: child.process.returncode is not None, what=lambda: f"{program} dies: {child.tail()}")
+        assert child.process.returncode == -signal.SIGKILL, child.tail()
+        await child.start()
+
+    async def crash_agent(self, name):
+        """Cancel an agent wherever it is, and start it again: it finds what it was doing in its cluster."""
+        _, task = self.agents.pop(name)
+        task.cancel()
+        await asyncio.wait({task})
+        self.start_agent(name)
 
     async def wipe_bus(self):
         """Take the bus's store away, while its server is down for a moment."""
@@ -155,18 +175,23 @@ class Apart(Line):
 class Killer:
     """Kills programs at random moments that a seed decides, and starts each again at once."""
 
-    def __init__(self, line, seed, victims, pauses_s=(0.2, 1.5)):
+    def __init__(self, line, seed, victims, pauses_s=(0.5, 2.5)):
         self._line, self._victims, self._pauses_s = line, victims, pauses_s
         self._dice = random.Random(seed)
-        self.kills = []
+        self.kills = 0
 
-    async def run(self, count):
-        """Kill `count` times, each victim about as often as every other."""
-        for number in range(count):
-            await asyncio.sleep(self._dice.uniform(*self._pauses_s))
-            victim = self._victims[number % len(self._victims)]
-            await self._line.crash(victim)
-            self.kills.append(victim)
+    async def run(self, over):
+        """Kill until `over` is set, one victim after the other; agents are victims by their cluster's name."""
+        order = []
+        while not over.is_set():
+            try:
+                async with asyncio.timeout(self._dice.uniform(*self._pauses_s)):
+                    await over.wait()
+            except TimeoutError:
+                order = order or self._dice.sample(self._victims, len(self._victims))
+                victim = order.pop()
+                await (self._line.crash_agent if victim in self._line.agents else self._line.crash)(victim)
+                self.kills += 1
 
 
 def _children(folder: Path, data: Path, url: str, port: int, sources: Mapping[str, str]) -> dict[str, Child]:
