@@ -13,6 +13,7 @@ from shared.core.kubeyaml import Document
 from shared.core.names import name_problem
 from shared.core.trees import Entry, EntryKind, Tree
 from shared.errors import Finding
+from shared.fleet import fences
 from shared.fleet.checking import Path, checked, keys_of, misspelt_gates, sole_document, unknown_key
 from shared.fleet.clusters import read_clusters
 from shared.fleet.files import AppFile, AppSource, FleetFile, Rollout, Stage
@@ -100,6 +101,7 @@ def _check_fleet(document: Document, written: FleetFile, findings: list[Finding]
     default = written.defaults.rollout
     if default and default not in written.rollouts and written.rollouts:
         findings.append(_no_rollout(document, ("defaults", "rollout"), default, written))
+    findings += fences.of_fleet(document, written)
 
 
 def _gates(document: Document, rollout: Rollout, at: Path) -> Iterator[Finding]:
@@ -154,6 +156,7 @@ def _written_app(
     _check_app(document, written, fleet, findings)
     if any(each.severity == "error" for each in findings[before:]):
         return None
+    findings += fences.of_app(document, written)
     line, column = document.at()
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
     return App(name, folder, file, written, elsewhere, line, column, places)

@@ -9,7 +9,7 @@ from tests.support.mapping_tree import MappingTree
 FLEET = {
     "fleet.yaml": """version: 1
 sources:
-  platform: {url: https://git.example.org/platform.git, ref: v1.x, verify: {mode: head, signers: [ops]}}
+  platform: {url: https://git.example.org/platform.git, ref: v1.x}
 rollouts:
   standard:
     stages:
@@ -17,10 +17,6 @@ rollouts:
       - {name: prod, match: {env: [staging, prod]}, batch: 25%, maxFailures: 1, approval: manual}
 defaults: {rollout: standard}
 claims: {accept: [region], approve: [env]}
-projects:
-  shop: {sources: [fleet], namespaces: [shop, "shop-*"], clusters: {env: [prod]}, runAs: shop-deployer}
-windows:
-  office: {allow: "Mon-Fri 09:00-16:00", timezone: Europe/Berlin}
 """,
     "clusters/prod.yaml": """labels: {env: prod}
 clusters:
@@ -28,7 +24,7 @@ clusters:
   - {name: us-1, labels: {region: us, env: dev}, values: {ingressClass: alb}}
 """,
     "apps/web/app.yaml": 'namespace: web\nlayers: ["overlays/{env}"]\nsync: {interval: 10m, retry: {first: 5s}}\n',
-    "apps/api/app.yaml": "project: shop\nhelm: {chart: ./chart}\nsource: platform\nrollout: standard\n",
+    "apps/api/app.yaml": "helm: {chart: ./chart}\nsource: platform\nrollout: standard\n",
     "apps/raw/a.yaml": "a: b\n",
 }
 
@@ -38,7 +34,11 @@ def read(changes=(), source="fleet"):
 
 
 def findings(fleet):
-    return [(f"{each.file}:{each.line}:{each.column}", each.code) for each in fleet.findings]
+    return [(place(each), each.code) for each in fleet.findings]
+
+
+def place(finding):
+    return f"{finding.file}:{finding.line}:{finding.column}"
 
 
 def test_a_fleet_is_read_whole():
@@ -52,6 +52,39 @@ def test_a_fleet_is_read_whole():
         "us-1": {"env": "dev", "region": "us"},
     }
     assert fleet.apps[0].elsewhere.ref == "v1.x"
+
+
+FENCES = """version: 1
+sources:
+  platform: {url: https://git.example.org/platform.git, verify: {mode: head, signers: [ops]}}
+projects:
+  shop: {sources: [fleet], namespaces: [shop, "shop-*"], clusters: {env: [prod]}, runAs: shop-deployer}
+windows:
+  office: {allow: "Mon-Fri 09:00-16:00", timezone: Europe/Berlin}
+"""
+
+
+def test_fences_are_read_and_said_not_to_hold_yet():
+    apps = {"apps/api/app.yaml": "project: shop\n", "apps/raw/app.yaml": "sync: {windows: office, runAs: raw}\n"}
+    fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, **apps}), "fleet")
+
+    assert {(each.code, each.severity) for each in fleet.findings} == {("fleet.not-enforced", "warning")}
+    assert [(place(each), each.app) for each in fleet.findings] == [
+        ("fleet.yaml:5:3", ""),
+        ("fleet.yaml:7:3", ""),
+        ("fleet.yaml:3:57", ""),
+        ("apps/api/app.yaml:1:1", "api"),
+        ("apps/raw/app.yaml:1:25", "raw"),
+        ("apps/raw/app.yaml:1:8", "raw"),
+    ]
+    assert [app.name for app in fleet.apps] == ["api", "raw"]
+    assert fleet.governs
+
+
+def test_an_unknown_project_is_a_mistake():
+    fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, APP: "project: shed\n"}), "fleet")
+
+    assert [(place(each), each.code) for each in fleet.errors] == [(f"{APP}:1:1", "fleet.unknown-project")]
 
 
 def test_rollouts_claims_and_gates_reach_the_releaser():
@@ -82,7 +115,6 @@ MISTAKES = {
     "two engines": ({APP: "plain: {}\nhelm: {}\n"}, f"{APP}:2:1", "fleet.two-engines"),
     "unknown source": ({APP: "source: nowhere\n"}, f"{APP}:1:1", "fleet.unknown-source"),
     "unknown rollout": ({APP: "rollout: slow\n"}, f"{APP}:1:1", "fleet.unknown-rollout"),
-    "unknown project": ({APP: "project: shed\n"}, f"{APP}:1:1", "fleet.unknown-project"),
     "invalid YAML": ({APP: "namespace: [\n"}, f"{APP}:2:1", "yaml.syntax"),
     "empty file": ({APP: "# nothing\n"}, f"{APP}:1:1", "fleet.one-document"),
     "reserved name": ({"apps/hub/a.yaml": "a: b\n"}, "apps/hub:0:0", "fleet.bad-name"),

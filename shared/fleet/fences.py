@@ -1,0 +1,39 @@
+"""Say which fences of the format are read but hold nothing back yet, so that nobody relies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from shared.core.kubeyaml import Document
+from shared.errors import Finding
+from shared.fleet.checking import Path
+from shared.fleet.files import AppFile, FleetFile
+
+
+def of_fleet(document: Document, written: FleetFile) -> Iterator[Finding]:
+    """Yield a warning for each fence that `fleet.yaml` declares."""
+    for name in written.projects:
+        text = f"the project {name!r} fences nothing in yet: its apps may use any source, namespace and cluster"
+        yield _finding(document, text, ("projects", name))
+    for name in written.windows:
+        yield _finding(document, f"the window {name!r} holds no change back yet", ("windows", name))
+    for name, source in written.sources.items():
+        if source.verify is not None:
+            text = f"the commits of the source {name!r} are taken without looking at their signatures yet"
+            yield _finding(document, text, ("sources", name, "verify"))
+
+
+def of_app(document: Document, written: AppFile) -> Iterator[Finding]:
+    """Yield a warning for each fence that an app names."""
+    if written.project:
+        yield _finding(document, f"the fences of the project {written.project!r} do not hold yet", ("project",))
+    if written.sync.run_as:
+        yield _finding(document, "the agent applies with its own rights yet, not as runAs", ("sync", "runAs"))
+    if written.sync.windows:
+        yield _finding(document, "sync windows hold no change back yet", ("sync", "windows"))
+
+
+def _finding(document: Document, text: str, path: Path) -> Finding:
+    hint = "limit it by other means, such as the rights of the agent's service account"
+    return replace(document.finding("fleet.not-enforced", text, path, hint=hint), severity="warning")
