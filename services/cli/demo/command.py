@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 import webbrowser
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from services.cli.client import Hub
-from services.cli.demo.fleet import members_of
+from services.cli.demo.fleet import Member, members_of
 from services.cli.demo.stage import Stage, staged
 from services.cli.demo.story import Summary, tell
 from services.cli.demo.view import View, shown
@@ -54,20 +55,30 @@ def demo(
 async def _demo(folder: Path, clusters: int, *, keep: bool, browser: bool) -> None:
     stays = keep or sys.stdout.isatty()
     with shown() as view:
-        view.say(f"starting a hub and {clusters} simulated clusters in {folder}")
-        async with staged(folder, members_of(clusters)) as (stage, hub):
+        members = members_of(clusters)
+        view.say(f"starting a hub and {clusters} simulated clusters ({_environments(members)}) in {folder}")
+        async with staged(folder, members, view.say) as (stage, hub):
             summary = await tell(stage, hub, view)
             if not stays:
+                view.say("everything ends here; with --keep it would go on running")
                 _end(view, stage.address.url, summary)
                 return
             page = await _page(stage, hub)
             if browser:
                 await asyncio.to_thread(webbrowser.open, page)
-            view.say("everything keeps running: Ctrl-C ends the demo")
+            view.finish()
+            view.say("everything keeps running until Ctrl-C; from another terminal:")
+            view.say(f"  towline get targets --data {folder}/hub")
+            view.say(f"  kubectl --kubeconfig {folder}/agents/{members[0].name}/kubeconfig get deployments -A")
+            view.say("the page's address logs you in, once:")
             _end(view, page, summary)
             life = Lifecycle()
             with stopped_by_signals(life):
                 await life.stopping.wait()
+
+
+def _environments(members: list[Member]) -> str:
+    return ", ".join(f"{count} {env}" for env, count in Counter(each.env for each in members).items())
 
 
 async def _page(stage: Stage, hub: Hub) -> str:

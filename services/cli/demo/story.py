@@ -10,7 +10,7 @@ from typing import Any
 
 from services.cli.client import Hub
 from services.cli.demo.fleet import Files, apps_commit, broken_web, web_release
-from services.cli.demo.stage import Stage
+from services.cli.demo.stage import MEDDLED, Stage
 from services.cli.demo.view import STAGES, Journey, View
 from services.cli.hubs import CommandError
 from services.cli.output import plain
@@ -39,13 +39,23 @@ class Summary:
 
 async def tell(stage: Stage, hub: Hub, view: View) -> Summary:
     """Tell the whole story."""
-    travelled = [
-        await _travel(stage, hub, view, apps_commit(), "Add three apps: web, api, settings"),
-        await _travel(stage, hub, view, web_release("1.1.0"), "Release web 1.1.0"),
-    ]
+    view.say("")
+    view.say(
+        "1. Three apps for every cluster: web (Kustomize), api (Helm), settings (a template of each cluster's labels)."
+    )
+    view.say(
+        "   The rollout takes dev first, then staging, then prod by halves; each stage must be healthy before the next."
+    )
+    travelled = [await _travel(stage, hub, view, apps_commit(), "Add web, api and settings")]
+    view.say("2. A release of web. What did not change (api, settings) is neither rendered nor applied again.")
+    travelled.append(await _travel(stage, hub, view, web_release("1.1.0"), "Release web 1.1.0"))
+    view.say("3. A broken commit of web. It is refused with its file, and no cluster may notice.")
     await _break(stage, hub, view)
+    view.say("4. The next good commit goes through.")
     travelled.append(await _travel(stage, hub, view, web_release("1.2.0"), "Mend web, release 1.2.0"))
+    view.say("5. Somebody changes a cluster by hand. Its agent puts back what git says.")
     await _heal(stage, view)
+    view.say("")
     return Summary(len(stage.members), len(travelled) + 2, max(each.seconds["applied"] for each in travelled))
 
 
@@ -81,19 +91,20 @@ def _follow(view: View, journey: Journey, found: dict[str, Any], pushed: float) 
         reached = found["stages"][stage]
         if stage not in journey.seconds and reached:
             journey.seconds[stage] = max(0.0, datetime.fromisoformat(reached).timestamp() - pushed)
-            journey.progress = f"{found['targets'] - found['failed']} targets" if found["targets"] else ""
+            journey.progress = f"{found['targets']} targets" if found["targets"] else ""
             view.moved(journey, stage)
     waiting = next((stage for stage in STAGES[2:] if stage not in journey.seconds), "")
     if waiting and found["targets"]:
-        journey.progress = f"{waiting} {found[waiting]} of {found['targets']}"
+        journey.progress = f"{found[waiting]}/{found['targets']} {waiting}"
         view.moved(journey, "")
 
 
 async def _break(stage: Stage, hub: Hub, view: View) -> None:
     """Commit something that cannot be rendered, and see that no cluster notices."""
     before = stage.versions("web")
-    commit = stage.repository.commit(broken_web(), "Break web: name a file that is not there")
-    journey = view.journey(commit, "Break web: name a file that is not there")
+    subject = "Break web: name a file that is not there"
+    pushed, commit = time.monotonic(), stage.repository.commit(broken_web(), subject)
+    journey = view.journey(commit, subject)
     found: dict[str, Any] = {}
     async with asyncio.timeout(LONGEST_S):
         while not found.get("failed"):
@@ -101,12 +112,12 @@ async def _break(stage: Stage, hub: Hub, view: View) -> None:
             found = await _revision(hub, commit) or {}
     failed = await hub.items("/api/v1/targets", 1, app="web", ready="false")
     problem = failed[0]["render"]["problems"][0] if failed and failed[0]["render"] else {"file": "", "message": ""}
-    journey.progress = f"{found['failed']} targets refused"
+    journey.progress = f"{found['failed']} refused"
     view.moved(journey, "")
-    view.say(f"  refused: {plain(problem['file'])}: {plain(problem['message'])}")
+    view.say(f"  {time.monotonic() - pushed:6.2f} s  refused: {plain(problem['file'])}: {plain(problem['message'])}")
     if stage.versions("web") != before:
         raise CommandError("a broken commit changed a cluster", code="demo.failed", hint="please report this")
-    view.say(f"  {len(stage.members)} clusters keep running what they ran: no object of web was touched")
+    view.say(f"            {len(stage.members)} clusters keep running what they ran: no object of web was touched")
 
 
 async def _heal(stage: Stage, view: View) -> None:
@@ -114,7 +125,7 @@ async def _heal(stage: Stage, view: View) -> None:
     name = stage.members[-1].name
     started = time.monotonic()
     wanted = stage.meddle(name)
-    view.say(f"somebody scales web to 9 by hand on {name}")
+    view.say(f"somebody scales web to {MEDDLED} on {name}")
     async with asyncio.timeout(LONGEST_S):
         await stage.until_replicas(name, wanted)
     view.say(f"  {time.monotonic() - started:6.2f} s  healed: web runs {wanted} again")

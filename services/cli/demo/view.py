@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 STAGES = ("observed", "rendered", "released", "applied", "healthy")
+SHOWN_DIGITS = 8
+SUBJECT_WIDTH = 34
+PROGRESS_WIDTH = 14
 
 
 @dataclass(slots=True)
@@ -34,6 +37,12 @@ class View:
         self._live = live
         self._journeys: list[Journey] = []
 
+    def finish(self) -> None:
+        """Leave the table as it is: what is said from now on stands below it."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
     def say(self, text: str) -> None:
         """Tell what is going on."""
         if self._live is None:
@@ -46,13 +55,13 @@ class View:
         journey = Journey(commit, subject)
         self._journeys.append(journey)
         if self._live is None:
-            print(f"commit {commit[:10]}  {subject}", flush=True)
+            print(f"commit {commit[:SHOWN_DIGITS]}  {subject}", flush=True)
         return journey
 
     def moved(self, journey: Journey, stage: str) -> None:
         """Show that a commit reached a stage, or (an empty stage) how far it is on its way to the next."""
         if self._live is not None:
-            self._live.update(_table(self._journeys))
+            self._live.update(_table(self._journeys, self._live.console.width))
         elif stage:
             print(f"  {journey.seconds[stage]:6.2f} s  {stage:9} {journey.progress}".rstrip(), flush=True)
 
@@ -70,17 +79,19 @@ def shown() -> Iterator[View]:
         yield View(live)
 
 
-def _table(journeys: list[Journey]) -> Any:
+def _table(journeys: list[Journey], width: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("COMMIT", "WHAT"):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    fixed = (SHOWN_DIGITS, *(len(stage) for stage in STAGES), PROGRESS_WIDTH)
+    what = max(len("WHAT"), min(SUBJECT_WIDTH, width - sum(fixed) - len(fixed)))
+    table.add_column("COMMIT", no_wrap=True)
+    table.add_column("WHAT", no_wrap=True, overflow="ellipsis", width=what)
     for stage in STAGES:
         table.add_column(stage.upper(), justify="right", no_wrap=True)
-    table.add_column("TARGETS", no_wrap=True, overflow="ellipsis")
+    table.add_column("TARGETS", no_wrap=True, overflow="ellipsis", width=PROGRESS_WIDTH)
     for each in journeys:
         cells = (f"{each.seconds[stage]:.2f} s" if stage in each.seconds else "" for stage in STAGES)
-        table.add_row(each.commit[:10], Text(each.subject), *cells, Text(plain(each.progress)))
+        table.add_row(each.commit[:SHOWN_DIGITS], Text(each.subject), *cells, Text(plain(each.progress)))
     return table
