@@ -18,6 +18,7 @@ from services.applier.documents import InstructionDocument
 from services.applier.enrol import Here
 from services.applier.holder import Holder
 from services.applier.inventory import Known, Storage
+from services.applier.keeping import FolderKeeper, SecretKeeper
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import Session
 from services.applier.lease import Lease
@@ -28,6 +29,7 @@ from services.applier.settings import ApplierSettings
 from services.applier.state import Header, Inventory
 from services.applier.target import Target
 from services.applier.tools import Desires, Tools
+from services.applier.vault import Vault
 from services.applier.verify import RefusedError, verified_instruction
 from shared import subjects
 from shared.bus.connection import Bus, Stored
@@ -74,7 +76,8 @@ class Agent:
         self._obeyed: dict[str, None] = {}
         settings, identity = means.settings, holder.identity
         about = About(identity.cluster, lease.holder, here.agent, here.kubernetes, here.uid, settings.claims)
-        content = Content(identity.cluster, settings.data)
+        vault = Vault(means.session, settings.namespace, lease.fence)
+        content = Content(identity.cluster, FolderKeeper(settings.data) if settings.data else SecretKeeper(vault))
         self._reporting = Reporting(about, means.outbox, settings.pace, lambda: self._desire.accepted, self._targets)
         self._observer = Observer(means.session, identity.cluster, self._noticed)
         self._tools = Tools(

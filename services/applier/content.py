@@ -1,7 +1,7 @@
 """Have what the bus delivers at hand: bundles by digest, and the last desired document, so that healing needs no bus.
 
-With a data folder they lie there and survive a restart without the bus; else in memory, compressed and sealed as they
-came, which is a tenth of their size.
+They are kept where a restart finds them; what cannot be kept there is held in memory, compressed and sealed as it
+came, which is a tenth of its size.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import structlog
 
 from services.applier.documents import Blob, Bundle
-from services.applier.identity import FolderError, write_whole
+from services.applier.keeping import Keeper
 from services.applier.verify import BUNDLE_LIMIT_BYTES, ROSTER_LIMIT_BYTES, Refusal, RefusedError
 from shared import subjects
 from shared.bus.blobs import agent_place, fetch_blob
@@ -23,8 +20,7 @@ from shared.core.canonical import digest
 from shared.core.seal import SealError, unseal
 
 SEALED_LIMIT_BYTES = BUNDLE_LIMIT_BYTES
-
-log = structlog.get_logger("services.applier")
+BUNDLES, DESIRED, ROSTER = "bundles", "desired", "roster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class Content:
     """Bundles and documents of one agent."""
 
     cluster: str
-    folder: Path | None
+    keeper: Keeper
     _held: dict[str, bytes] = field(default_factory=dict)
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -56,11 +52,12 @@ class Content:
             PermanentError: what the bus has under this name is something else.
         """
         async with self._fetching:  # one after the other: memory
-            data = await asyncio.to_thread(self._read, bundle.blob.digest)
+            data = await self._read(bundle.blob.digest)
             if data is None:
                 place = agent_place(subjects.SHARED)
                 data = await fetch_blob(bus, place, bundle.blob, limit_bytes=SEALED_LIMIT_BYTES)
-                await self._keep(bundle.blob.digest, data)
+                if not await self.keeper.write(f"{BUNDLES}/{bundle.blob.digest}", data):
+                    self._held[bundle.blob.digest] = data
             return data
 
     async def forget_others(self, live: Iterable[str]) -> None:
@@ -68,50 +65,24 @@ class Content:
         kept = set(live)
         for name in [each for each in self._held if each not in kept]:
             del self._held[name]
-        if self.folder is not None:
-            async with self._fetching:
-                await asyncio.to_thread(_clear, self.folder / "bundles", kept)
+        async with self._fetching:
+            await self.keeper.clear(BUNDLES, kept)
 
     async def keep_desired(self, last: LastDesired) -> None:
-        """Keep the last accepted document for a start without the bus."""
-        if self.folder is None:
-            return
-        try:
-            await asyncio.to_thread(write_whole, self.folder / "roster", last.roster)
-            await asyncio.to_thread(write_whole, self.folder / "desired", last.envelope)
-        except FolderError as error:
-            log.warning("desired_not_kept", error=error.message)
+        """Keep the last accepted document for a start without the bus; its roster first, which it needs."""
+        if await self.keeper.write(ROSTER, last.roster):
+            await self.keeper.write(DESIRED, last.envelope)
 
     async def kept_desired(self) -> LastDesired | None:
         """Return what was kept; whether it may be believed is for `verify` to say."""
-        return await asyncio.to_thread(self._kept_desired)
+        envelope, roster = await self.keeper.read(DESIRED), await self.keeper.read(ROSTER)
+        return LastDesired(envelope, roster) if envelope is not None and roster is not None else None
 
-    def _kept_desired(self) -> LastDesired | None:
-        if self.folder is None:
-            return None
-        try:
-            return LastDesired((self.folder / "desired").read_bytes(), (self.folder / "roster").read_bytes())
-        except OSError:
-            return None
-
-    async def _keep(self, name: str, data: bytes) -> None:
-        if self.folder is not None:
-            try:
-                await asyncio.to_thread(write_whole, self.folder / "bundles" / name, data)
-            except FolderError as error:
-                log.warning("bundle_not_kept", error=error.message)
-            else:
-                return
-        self._held[name] = data
-
-    def _read(self, name: str) -> bytes | None:
-        if self.folder is None or name in self._held:
-            return self._held.get(name)
-        try:
-            data = (self.folder / "bundles" / name).read_bytes()
-        except OSError:
-            return None
-        return data if digest(data) == name else None  # a damaged file is fetched again
+    async def _read(self, name: str) -> bytes | None:
+        if (held := self._held.get(name)) is not None:
+            return held
+        data = await self.keeper.read(f"{BUNDLES}/{name}")
+        return data if data is not None and digest(data) == name else None  # a damaged one is fetched again
 
 
 def pieces(sealed: bytes, bundle: Bundle) -> Iterator[bytes]:
@@ -124,10 +95,3 @@ def pieces(sealed: bytes, bundle: Bundle) -> Iterator[bytes]:
         yield from unseal(sealed, bytes.fromhex(bundle.blob.key), BUNDLE_LIMIT_BYTES)
     except (SealError, ValueError) as error:
         raise RefusedError(Refusal.BUNDLE_DIGEST, f"the bundle cannot be opened: {error}") from error
-
-
-def _clear(folder: Path, kept: set[str]) -> None:
-    if folder.is_dir():
-        for file in folder.iterdir():
-            if file.name not in kept:
-                file.unlink(missing_ok=True)

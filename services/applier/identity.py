@@ -9,16 +9,13 @@ import asyncio
 import os
 import secrets
 import tempfile
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from services.applier.inventory import SECRETS, StorageError
-from services.applier.kube.session import APPLY, WRITE_TIMEOUT_S, Request, Session
-from services.applier.tracking import MANAGER
+from services.applier.vault import Vault
 from services.applier.verify import Trust, trusted_keys
 from shared.bus.keys import new_seed, public_of
 from shared.bus.values import Credentials
@@ -137,39 +134,16 @@ class FilePlace:
 class SecretPlace:
     """The Secret `towline-agent` of the agent's namespace."""
 
-    session: Session
-    namespace: str
+    vault: Vault
 
     async def load(self) -> Identity | None:
         """Return what the Secret holds."""
-        reply = await self.session.send(Request("GET", SECRETS.path(self.namespace, SECRET)))
-        if reply.status == 404:
-            return None
-        if not reply.ok or reply.body is None:
-            raise StorageError(f"Secret {SECRET} cannot be read: {reply.failure().message}")
-        held = (reply.body.get("data") or {}).get("identity")
-        return _identity(b64decode(held), f"Secret {SECRET}") if held else None
+        held = await self.vault.read(SECRET)
+        return _identity(held, f"Secret {SECRET}") if held else None
 
     async def save(self, identity: Identity) -> None:
         """Write the Secret."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": SECRET, "namespace": self.namespace},
-            "data": {"identity": b64encode(_bytes(identity)).decode()},
-        }
-        reply = await self.session.send(
-            Request(
-                "PATCH",
-                SECRETS.path(self.namespace, SECRET),
-                {"fieldManager": MANAGER, "force": "true"},
-                encode(body),
-                content_type=APPLY,
-                timeout_s=WRITE_TIMEOUT_S,
-            )
-        )
-        if not reply.ok:
-            raise StorageError(f"Secret {SECRET} cannot be written: {reply.failure().message}")
+        await self.vault.write(SECRET, _bytes(identity))
 
 
 def write_whole(file: Path, content: bytes) -> None:

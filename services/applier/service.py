@@ -27,6 +27,7 @@ from services.applier.kube.session import Session
 from services.applier.lease import Lease, LostLeaseError
 from services.applier.outbox import Outbox
 from services.applier.settings import ApplierSettings
+from services.applier.vault import Vault
 from shared.bus.connection import Bus
 from shared.bus.values import AGENT_PACE
 from shared.errors import TransientError
@@ -89,7 +90,7 @@ class Start:
         """Return where the identity is kept."""
         if self.settings.data is not None:
             return FilePlace(self.settings.data)
-        return SecretPlace(self.session, self.settings.namespace)
+        return SecretPlace(Vault(self.session, self.settings.namespace))
 
     async def patiently(self, act: Callable[[], Awaitable[T]]) -> T | None:
         """Return what `act` returns, tried until it works; None when the program shall stop."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.applier.kube.access import Access
 from services.applier.kube.credentials import (
+    POD_FOLDER,
     Credentials,
     FixedCredentials,
     KubeconfigCredentials,
@@ -58,10 +59,12 @@ class ApplierSettings:
     kubeconfig: Path | None = None
     """None: this pod's own service account."""
     context: str = ""
+    pod_folder: Path = POD_FOLDER
+    """Where the kubelet mounts token and CA of the pod's service account."""
     access: Access | None = None
     """Ready-made access, for programs that run many agents against clusters that they made themselves."""
     data: Path | None = None
-    """Where identity and bundles are kept; None: the identity in the cluster's Secret, bundles in memory."""
+    """Where identity and bundles are kept; None: in Secrets of the cluster, as far as they fit there."""
     namespace: str = "towline"
     """Where the agent keeps its things in its cluster."""
     claims: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class ApplierSettings:
             return FixedCredentials(self.access)
         if self.kubeconfig is not None:
             return KubeconfigCredentials(self.kubeconfig, self.context)
-        return PodCredentials()
+        return PodCredentials(self.pod_folder)
 
 
 def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
@@ -110,6 +113,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
         hub=told.get("hub", ""),
         join=join.strip(),
         kubeconfig=_path(told.get("kubeconfig")),
+        pod_folder=Path(told.get("pod_folder") or POD_FOLDER),
         context=told.get("context", ""),
         data=_path(told.get("data")),
         namespace=told.get("namespace", "towline"),
@@ -131,7 +135,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
 _KNOWN = frozenset(
     [
         "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",
-        "bus_ca", "probe_listen",
+        "bus_ca", "probe_listen", "pod_folder",
     ]
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ ConfigMaps and their history; a GET takes 0.4 ms, an apply with a change 0.7 (Co
 from __future__ import annotations
 
 import secrets
+import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,11 +105,19 @@ class SimulatedClusters:
     """A server with `count` clusters; an async context manager."""
 
     def __init__(
-        self, count: int = 1, *, legacy: bool = False, names: Sequence[str] = (), host: str = "127.0.0.1", port: int = 0
+        self,
+        count: int = 1,
+        *,
+        legacy: bool = False,
+        names: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._names = tuple(names) or tuple(f"sim-{number:04d}" for number in range(1, count + 1))
         self._legacy = legacy
         self._place = (host, port)
+        self._tls = tls
         self._runner: web.ServerRunner | None = None
         self._by_name: dict[str, SimulatedCluster] = {}
         self.url = ""
@@ -123,10 +132,10 @@ class SimulatedClusters:
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
         host, port = self._place
-        site = web.TCPSite(self._runner, host, port)
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls)
         await site.start()
         bound = self._runner.addresses[0][1]
-        self.url = f"http://{host}:{bound}"
+        self.url = f"{'https' if self._tls else 'http'}://{host}:{bound}"
         count = len(self._names)
         for name in self._names:
             state = bear(ClusterState(name, legacy=self._legacy, store=Store(share(HISTORY, count))))
@@ -145,12 +154,11 @@ class SimulatedClusters:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        _, _, name, path = (*request.path.split("/", 3), "", "", "")[:4]
-        cluster = self._by_name.get(name)
-        if cluster is None or not request.path.startswith("/clusters/"):
+        cluster, path = self._addressed(request.path)
+        if cluster is None:
             return _refusal(unknown_path())
         try:
-            return await _served(cluster, request, f"/{path}")
+            return await _served(cluster, request, path)
         except RefusedError as refused:
             return _refusal(refused)
         except FakedAnswer as faked:
@@ -159,6 +167,13 @@ class SimulatedClusters:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
+
+    def _addressed(self, path: str) -> tuple[SimulatedCluster | None, str]:
+        """Return the cluster that a path leads to; one alone has the root too, for pods know no path of their API."""
+        if path.startswith("/clusters/"):
+            _, _, name, below = (*path.split("/", 3), "")[:4]
+            return self._by_name.get(name), f"/{below}"
+        return (self.clusters[0] if len(self._by_name) == 1 else None), path
 
 
 async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str) -> web.StreamResponse:

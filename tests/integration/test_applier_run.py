@@ -303,11 +303,12 @@ async def test_without_a_data_folder_the_cluster_keeps_the_identity(pen, sim):
     from services.applier.identity import FilePlace, SecretPlace
     from services.applier.kube.credentials import FixedCredentials
     from services.applier.kube.session import Session
+    from services.applier.vault import Vault
 
     settings = pen.settings(sim)
     async with Session.connect(FixedCredentials(settings.access), agent="test") as session:
         sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "towline"}})
-        await SecretPlace(session, "towline").save(await FilePlace(settings.data).load())
+        await SecretPlace(Vault(session, "towline")).save(await FilePlace(settings.data).load())
     async with running(pen.settings(sim, data=None)):
         await pen.release("web", [config_map("one")])
         await pen.reported(result="succeeded")
