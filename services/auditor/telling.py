@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from services.auditor.ledger import Entry, bus_subject, cloud_event
 from services.auditor.store import Store
 from shared.bus.connection import Bus
+from shared.core.backoff import backoff_s
 from shared.errors import TowlineError
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
@@ -41,7 +42,7 @@ class Teller:
                 failures += 1
                 if failures == 1:
                     get_logger().warning("telling_failed", code=error.code, reason=error.message)
-                await life.pause(min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S))
+                await life.pause(backoff_s(failures, RETRY_S, LONGEST_RETRY_S))
                 continue
             failures = 0
             if not told:

@@ -26,6 +26,7 @@ from shared import subjects
 from shared.bus.blobs import pack_place
 from shared.bus.connection import Bus
 from shared.bus.storing import store_blob
+from shared.core.backoff import backoff_s
 from shared.core.seal import Sealed, seal
 from shared.errors import PermanentError, TowlineError
 from shared.git.mirror import Mirror
@@ -73,7 +74,7 @@ class Publisher:
                 if failures == 1:
                     log.warning("publishing_failed", code=error.code, reason=error.message)
                 self.watcher.changed.set()
-                await life.pause(min(RETRY_S * 2 ** (failures - 1), LONGEST_RETRY_S))
+                await life.pause(backoff_s(failures, RETRY_S, LONGEST_RETRY_S))
             else:
                 failures = 0
 

@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from shared.core.backoff import backoff_s
+
 LONGEST_S = 300.0
 AUTH_S = 60.0
 REWIND_S = 10.0
@@ -61,7 +63,7 @@ def due_at(watch: Watch, host: Host) -> float:
         return 0.0
     wait_s = watch.interval_s
     if watch.failures:
-        wait_s = min(max(watch.interval_s, 1.0) * 2 ** min(watch.failures - 1, 16), max(LONGEST_S, watch.interval_s))
+        wait_s = backoff_s(watch.failures, max(watch.interval_s, 1.0), max(LONGEST_S, watch.interval_s))
     if watch.doubtful:
         wait_s = min(wait_s, REWIND_S)
     due = watch.checked_at + jitter(wait_s, watch.name)
