@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from services.auditor.changes import Folded, Presence
-from services.auditor.fold import text
-from services.auditor.intake import check_sender
 from services.auditor.presence import Attendance, Transition, of_transition
 from services.auditor.store import Store
 from services.auditor.tables import presences
 from shared import subjects
 from shared.bus.connection import Bus, Stored
+from shared.bus.senders import check_sender
+from shared.core.times import time_text
 from shared.errors import PermanentError, TowlineError
 from shared.messages.reports import Heartbeat
 from shared.runtime.lifecycle import Lifecycle
@@ -77,7 +77,7 @@ class Attendant:
             get_logger().warning("heartbeat_refused", subject=sign.subject, code=error.code, reason=error.message)
             return
         cluster = heartbeat.cluster
-        self._last[cluster] = Presence(cluster, True, heartbeat.session, text(datetime.now(UTC)))
+        self._last[cluster] = Presence(cluster, True, heartbeat.session, time_text(datetime.now(UTC)))
         self._unwritten.add(cluster)
         if came := self.attendance.heard(cluster, self.clock()):
             self._transitions.append(came)

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from services.auditor.changes import CommandDone, CommandGiven, Folded
 from services.auditor.facts import redacted
-from services.auditor.fold import text
 from services.auditor.ledger import Event
 from services.auditor.store import Store
 from shared import subjects
+from shared.core.times import time_text
 from shared.errors import TransientError
 from shared.messages.facts import Command, Fact
 
@@ -121,7 +121,7 @@ def _given(program: str, command: Command) -> Folded:
         arguments=arguments,
         actor=command.actor,
         reason=command.reason,
-        given_at=text(command.at),
+        given_at=time_text(command.at),
     )
     return Folded((event,), (row,))
 
@@ -133,6 +133,6 @@ def _unsent(command: Command, error: TransientError) -> Folded:
         code=error.code,
         message=f"was not sent: {error.message}",
         result={},
-        done_at=text(datetime.now(UTC)),
+        done_at=time_text(datetime.now(UTC)),
     )
     return Folded((), (row,))

@@ -19,8 +19,8 @@ from services.auditor.changes import (
     SourceChecked,
     TargetReleased,
 )
-from services.auditor.fold import text
 from services.auditor.ledger import Event
+from shared.core.times import time_text
 from shared.messages.facts import Fact
 from shared.messages.releases import ReleaseState
 
@@ -85,7 +85,7 @@ def _changes(fact: Fact) -> Iterable[Change]:
 def _source(fact: Fact) -> Iterable[Change]:
     failed = fact.type == "source-failed"
     code = str(fact.data.get("code", ""))
-    yield SourceChecked(fact.source, failed, code if failed else "", fact.message if failed else "", text(fact.at))
+    yield SourceChecked(fact.source, failed, code if failed else "", fact.message if failed else "", time_text(fact.at))
 
 
 def _releases(fact: Fact) -> Iterable[Change]:
@@ -123,7 +123,7 @@ def _release_row(fact: Fact, release: Mapping[str, Any]) -> dict[str, Any]:
         "commit": str(release.get("commit") or origin.get("commit") or _first_commit(release) or fact.commit),
         "rollout": str(place.get("id") or ""),
         "stage": str(place.get("stage") or ""),
-        "released_at": text(fact.at),
+        "released_at": time_text(fact.at),
     }
 
 
@@ -155,7 +155,7 @@ def _rollout(fact: Fact) -> Iterable[Change]:
             stage=str(fact.data.get("stage") or ""),
             message=fact.message,
             body=redacted(fact.data),
-            updated_at=text(fact.at),
+            updated_at=time_text(fact.at),
         )
 
 
@@ -174,7 +174,7 @@ def _hold(fact: Fact) -> Iterable[Change]:
         held=fact.type == "held",
         message=fact.message,
         body=redacted(fact.data),
-        changed_at=text(fact.at),
+        changed_at=time_text(fact.at),
     )
 
 
@@ -186,7 +186,7 @@ def _command(fact: Fact) -> Iterable[Change]:
         code=str(fact.data.get("code") or ""),
         message=fact.message,
         result=redacted(result) if isinstance(result, Mapping) else {},
-        done_at=text(fact.at),
+        done_at=time_text(fact.at),
     )
 
 

@@ -7,7 +7,7 @@ whenever and however often it arrives. `at` is the time at which the bus stored 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from services.auditor.changes import (
@@ -40,11 +40,6 @@ _NOUNS = {"drift": "drift", "health": "health"}
 _SEVERITIES = {Result.FAILED: "error", Result.REFUSED: "error", Result.PARTIAL: "warning", Result.HELD: "warning"}
 
 
-def text(moment: datetime) -> str:
-    """Return a time as the read model keeps it."""
-    return time_text(moment.astimezone(UTC))
-
-
 def of_revision(revision: Revision) -> Folded:
     """Return what an observed tip means."""
     rewritten = revision.history is History.REWRITTEN
@@ -67,8 +62,8 @@ def of_revision(revision: Revision) -> Folded:
         subject=revision.commit.subject,
         author=revision.commit.author,
         history=revision.history,
-        committed_at=text(revision.commit.committed_at),
-        observed_at=text(revision.observed_at),
+        committed_at=time_text(revision.commit.committed_at),
+        observed_at=time_text(revision.observed_at),
     )
     seen = (CommitSeen(revision.source, commit, revision.number) for commit in _tip_first(revision))
     return Folded((event,), (row, *seen))
@@ -129,7 +124,7 @@ def _render_failure(key: str, rendered: Rendered, target: TargetRender) -> Event
 
 
 def _render_changes(rendered: Rendered, listing: RenderListing) -> Iterable[Change]:
-    at = text(rendered.finished_at)
+    at = time_text(rendered.finished_at)
     yield RenderFinished(
         source=rendered.source,
         number=rendered.number,
@@ -140,7 +135,7 @@ def _render_changes(rendered: Rendered, listing: RenderListing) -> Iterable[Chan
         targets_failed=sum(not target.bundle for target in listing.targets),
         problems=[_problem(problem) for problem in listing.problems[:PROBLEMS_KEPT]],
         tools=dict(rendered.tools),
-        started_at=text(rendered.started_at),
+        started_at=time_text(rendered.started_at),
         finished_at=at,
     )
     commits = {(part.repository, part.commit) for part in rendered.provenance}
@@ -181,7 +176,7 @@ def _first_message(problems: list[dict[str, Any]]) -> str:
 def of_cluster(cluster: Cluster) -> Folded:
     """Return what the releaser's record of a cluster means; a record that is published again means nothing new."""
     event = Event(
-        key=f"cluster/{cluster.cluster}/{text(cluster.updated_at)}",
+        key=f"cluster/{cluster.cluster}/{time_text(cluster.updated_at)}",
         type="cluster.registered",
         time=cluster.updated_at,
         cluster=cluster.cluster,
@@ -197,7 +192,7 @@ def of_cluster(cluster: Cluster) -> Folded:
         in_git=cluster.in_git,
         uid=cluster.uid,
         kubernetes=cluster.kubernetes,
-        updated_at=text(cluster.updated_at),
+        updated_at=time_text(cluster.updated_at),
     )
     return Folded((event,), (row,))
 
@@ -216,7 +211,7 @@ def of_report(report: Report, at: datetime) -> Folded:
         message=report.message,
         data=report.model_dump(mode="json", exclude={"schema_version", "crit", "cluster", "app", "message"}),
     )
-    return Folded((event,), tuple(_report_changes(report, text(at))) if report.app else ())
+    return Folded((event,), tuple(_report_changes(report, time_text(at))) if report.app else ())
 
 
 def _report_changes(report: Report, at: str) -> Iterable[Change]:
@@ -269,7 +264,7 @@ def of_status(status: Status, at: datetime) -> Folded:
     """Return what an agent's present state means: no event, it is a value that is overwritten."""
     agent = AgentSaid(
         cluster=status.cluster,
-        said_at=text(at),
+        said_at=time_text(at),
         session=status.session,
         agent=status.agent,
         kubernetes=status.kubernetes,
@@ -285,7 +280,7 @@ def of_status(status: Status, at: datetime) -> Folded:
             app=name,
             seen_epoch=app.epoch,
             seen_generation=app.generation,
-            seen_at=text(at),
+            seen_at=time_text(at),
             seen_bundle=app.bundle,
             sync=app.sync,
             health=app.health,

@@ -16,8 +16,8 @@ from services.auditor.store import Store
 from shared import subjects
 from shared.bus.blobs import MissingBlobError, blob_place, fetch_blob
 from shared.bus.connection import Bus, Delivery
+from shared.bus.senders import check_sender
 from shared.core.seal import decompressed
-from shared.errors import PermanentError
 from shared.messages.base import MessageError
 from shared.messages.facts import Fact
 from shared.messages.releases import Cluster
@@ -32,12 +32,6 @@ LISTING_TRIES = 3
 """A listing that is not on the bus at the third delivery was purged: newer renders replaced it."""
 
 Handle = Callable[[Sequence[Delivery]], Awaitable[None]]
-
-
-class WrongSenderError(PermanentError):
-    """A message says that it comes from another cluster than the one whose agent sent it."""
-
-    code = "report.wrong-cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +123,3 @@ def _status(message: Delivery) -> Folded:
     status = Status.from_bytes(message.data)
     check_sender(message.subject, status.cluster)
     return fold.of_status(status, message.stored_at)
-
-
-def check_sender(subject: str, cluster: str) -> None:
-    """Hold a message to the cluster of its subject, which is the one that the bus let in.
-
-    Raises:
-        WrongSenderError: it names another.
-    """
-    sender = subjects.token(subject, 1)
-    if sender != cluster:
-        raise WrongSenderError(f"the agent of cluster {sender!r} sent a message in the name of {cluster!r}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shared import subjects
@@ -65,7 +65,7 @@ def entry_of(event: Event, position: int, previous: bytes) -> Entry:
         "position": position,
         "key": event.key,
         "type": event.type,
-        "time": time_text(event.time.astimezone(UTC)),
+        "time": time_text(event.time),
         "source": event.source,
         "cluster": event.cluster,
         "app": event.app,

@@ -21,6 +21,7 @@ from shared.bus.connection import Bus, Delivery, Stored
 from shared.bus.permissions import WORK_QUEUES
 from shared.bus.streams import STREAMS
 from shared.core.canonical import NotJSONError, decode, encode
+from shared.core.times import time_text
 from shared.messages.base import MessageError
 from shared.runtime.logs import get_logger
 
@@ -95,7 +96,7 @@ def dead_letter(advisory: Advisory, stored: Stored | None) -> DeadLetter:
         subject=stored.subject if stored is not None else _subject_in(advisory.reason),
         reason=advisory.reason,
         content=kept(stored.data)[:CONTENT_BYTES] if stored is not None else b"",
-        dead_at=fold.text(advisory.at),
+        dead_at=time_text(advisory.at),
     )
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.auditor.changes import Folded, Presence
-from services.auditor.fold import text
 from services.auditor.ledger import Event
+from shared.core.times import time_text
 
 GONE_AFTER_S = 90.0
 """More than three signs of life, which come every 25 s within 20 %."""
@@ -60,7 +60,7 @@ class Attendance:
 def of_transition(transition: Transition, presence: Presence, at: datetime) -> Folded:
     """Return what the coming or going of an agent means."""
     event = Event(
-        key=f"presence/{transition.cluster}/{transition.present}/{text(at)}",
+        key=f"presence/{transition.cluster}/{transition.present}/{time_text(at)}",
         type="cluster.connected" if transition.present else "cluster.lost",
         time=at,
         cluster=transition.cluster,

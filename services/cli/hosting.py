@@ -33,6 +33,7 @@ from shared.bus.embedded import EmbeddedServer
 from shared.bus.identities import BusKeys
 from shared.core.times import time_text
 from shared.errors import TransientError
+from shared.runtime.files import replace_file
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.lock import hold_lock
 from shared.runtime.logs import get_logger
@@ -70,7 +71,7 @@ async def host(options: HubOptions, announce: Callable[[dict[str, Any]], None]) 
             urls = await stack.enter_async_context(_servers(options, keys))
             buses = {name: await _bus(stack, urls, keys, name) for name in ("steward", *PROGRAMS)}
             stack.enter_context(stopped_by_signals(life, *(bus.stop_intake for bus in buses.values())))
-            await _ensured(buses["steward"], life)
+            await ensured(buses["steward"], life, lambda why: get_logger().warning("bus_not_ready", reason=why))
             try:
                 await until_stopped(_work(options, urls, buses, life, announce), life)
             finally:
@@ -107,16 +108,21 @@ async def _bus(stack: AsyncExitStack, urls: tuple[str, ...], keys: BusKeys, name
     return await stack.enter_async_context(Bus.connect(urls, lambda: credentials, name=name))
 
 
-async def _ensured(bus: Bus, life: Lifecycle) -> None:
-    """Make the bus before anybody works with it; wait for servers that are not there yet."""
+async def ensured(bus: Bus, life: Lifecycle, waiting: Callable[[str], None]) -> str:
+    """Make the bus before anybody works with it, and return its incarnation; empty when the program stops before.
+
+    Servers that are not there yet are waited for; `waiting` is told why, once for each reason.
+    """
+    said = ""
     while not life.stopping.is_set():
         try:
-            await steward.ensure(bus)
+            return await steward.ensure(bus)
         except TransientError as error:
-            get_logger().warning("bus_not_ready", reason=str(error))
+            if str(error) != said:
+                said = str(error)
+                waiting(said)
             await life.pause(RETRY_S)
-        else:
-            return
+    return ""
 
 
 async def _work(
@@ -160,7 +166,5 @@ async def _tell(
         if await life.pause(READY_LOOK_S):
             return
     ready = {"pid": os.getpid(), "http": place.result(), "bus": list(urls), "ready_at": time_text(datetime.now(UTC))}
-    draft = data / ".hub.json"
-    draft.write_text(json.dumps(ready) + "\n")
-    draft.replace(data / "hub.json")
+    replace_file(data / "hub.json", f"{json.dumps(ready)}\n".encode(), mode=0o644)
     announce(ready)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.cli.hosting import RETRY_S, credentials_made
+from services.cli.hosting import credentials_made, ensured
 from services.cli.output import say
 from services.cli.stopping import stopped_by_signals
 from shared.bus import steward
@@ -14,7 +14,6 @@ from shared.bus.config import server_config
 from shared.bus.connection import Bus
 from shared.bus.identities import BusKeys
 from shared.bus.streams import LIMIT_BYTES
-from shared.errors import TransientError
 from shared.runtime.lifecycle import Lifecycle
 
 DEFAULT_LISTEN = "127.0.0.1:4222"
@@ -32,24 +31,11 @@ async def initialise(data: Path, urls: tuple[str, ...], *, watch: bool) -> None:
     life = Lifecycle()
     async with Bus.connect(urls, lambda: keys.program_credentials("steward"), name="steward") as bus:
         with stopped_by_signals(life, bus.stop_intake):
-            incarnation = await _ensured(bus, life)
+            incarnation = await ensured(bus, life, lambda why: say(f"waiting for the bus: {why}"))
             if incarnation:
                 say(f"the bus is ready (incarnation {incarnation})")
             if watch:
                 await steward.watch(bus)
-
-
-async def _ensured(bus: Bus, life: Lifecycle) -> str:
-    said = ""
-    while not life.stopping.is_set():
-        try:
-            return await steward.ensure(bus)
-        except TransientError as error:
-            if str(error) != said:
-                said = str(error)
-                say(f"waiting for the bus: {said}")
-            await life.pause(RETRY_S)
-    return ""
 
 
 def listen_at(urls: tuple[str, ...]) -> str:

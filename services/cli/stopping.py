@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import TowlineError
+from shared.runtime.stopping import leaves, on_signals
 
 if TYPE_CHECKING:
     from shared.runtime.lifecycle import Lifecycle
@@ -17,21 +17,14 @@ if TYPE_CHECKING:
 @contextmanager
 def stopped_by_signals(life: Lifecycle, *also: Callable[[], None]) -> Iterator[None]:
     """Let SIGTERM and SIGINT stop what `life` stands for, and call each of `also`."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
 
-    def stop() -> None:
+    def stop(_signal: object) -> None:
         life.stopping.set()
         for call in also:
             call()
 
-    for number in numbers:
-        loop.add_signal_handler(number, stop)
-    try:
+    with on_signals(stop):
         yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def run_to_end(work: Coroutine[Any, Any, None]) -> int:
@@ -39,17 +32,8 @@ def run_to_end(work: Coroutine[Any, Any, None]) -> int:
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
-        known = [each for each in _leaves(group) if isinstance(each, TowlineError)]
+        known = [each for each in leaves(group) if isinstance(each, TowlineError)]
         if not known:
             raise
         raise known[0] from group
     return 0
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the single errors of a group of errors."""
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error

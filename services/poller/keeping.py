@@ -6,11 +6,11 @@ still be published stands in the same file, so a tip that was observed is publis
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from services.poller.state import SourceState
 from shared.messages.base import MessageError
+from shared.runtime.files import replace_file
 
 
 class StateStore:
@@ -40,7 +40,7 @@ class StateStore:
 
     def save(self, source: str, state: SourceState) -> None:
         """Replace the state of a source; it is on disk when this returns."""
-        self._replace(self._path(source), state.to_bytes())
+        replace_file(self._path(source), state.to_bytes())
 
     def incarnation(self) -> str:
         """Return which incarnation of the bus was filled last; empty at first."""
@@ -49,21 +49,7 @@ class StateStore:
 
     def save_incarnation(self, incarnation: str) -> None:
         """Remember the incarnation of the bus."""
-        self._replace(self._folder / "incarnation", incarnation.encode())
+        replace_file(self._folder / "incarnation", incarnation.encode())
 
     def _path(self, source: str) -> Path:
         return self._folder / f"{source}.json"
-
-    @staticmethod
-    def _replace(path: Path, data: bytes) -> None:
-        new = path.with_suffix(".new")
-        with new.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -16,9 +16,9 @@ from services.releaser.tables import bundles
 from shared import subjects
 from shared.bus.blobs import blob_place, fetch_blob
 from shared.bus.connection import Bus, Delivery
+from shared.bus.senders import check_sender
 from shared.core.seal import decompressed
-from shared.errors import PermanentError
-from shared.messages.base import Message, MessageError
+from shared.messages.base import MessageError
 from shared.messages.blobs import BundleRef
 from shared.messages.facts import Command
 from shared.messages.renders import Rendered, RenderListing
@@ -28,7 +28,7 @@ from shared.runtime.logs import get_logger
 LISTING_LIMIT_BYTES = 256 << 20
 KEYS_LIMIT_BYTES = 16 << 20
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", Report, Answer, Status)
 log = get_logger("services.releaser")
 
 
@@ -111,15 +111,8 @@ def _of_kind(deliveries: Sequence[Delivery], kind: str) -> list[Delivery]:
     return [each for each in deliveries if subjects.token(each.subject, 2) == kind]
 
 
-class ForgedError(PermanentError):
-    """An agent speaks for another cluster."""
-
-    code = "message.forged"
-
-
 def _read(kind: type[M], delivery: Delivery) -> M:
     """Return a message of an agent; the subject, which the bus enforces, says who speaks."""
     message = kind.from_bytes(delivery.data)
-    if getattr(message, "cluster", "") != subjects.token(delivery.subject, 1):
-        raise ForgedError(f"a message on {delivery.subject} speaks for {getattr(message, 'cluster', '')!r}")
+    check_sender(delivery.subject, message.cluster)
     return message

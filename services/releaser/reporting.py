@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, tuple_, update
@@ -48,7 +48,7 @@ def _seen(row: Mapping[str, Any], report: Report, at: datetime) -> dict[str, Any
     if report.settled:
         history = history.settled(report.epoch, report.generation)
     kept = {**row, "runs": [list(each) for each in history.runs], "runs_known": history.known}
-    if (report.epoch, report.generation, _text(at)) < (row["seen_epoch"], row["seen_generation"], row["seen_at"]):
+    if (report.epoch, report.generation, time_text(at)) < (row["seen_epoch"], row["seen_generation"], row["seen_at"]):
         return kept
     present = (report.epoch, report.generation) == (row["epoch"], row["generation"])
     return {
@@ -58,7 +58,7 @@ def _seen(row: Mapping[str, Any], report: Report, at: datetime) -> dict[str, Any
         "sync": str(report.sync),
         "health": str(report.health),
         "result": str(report.result),
-        "seen_at": _text(at),
+        "seen_at": time_text(at),
         "hold_digest": report.hold.approval if report.hold else "",
         "settled": report.settled and present,
     }
@@ -70,7 +70,7 @@ async def _refused(tx: Transaction, report: Report, at: datetime) -> None:
     if row is None or (report.epoch, report.generation) != (row.epoch, row.generation):
         return
     behind = tuple_(targets.c.seen_epoch, targets.c.seen_generation) < tuple_(targets.c.epoch, targets.c.generation)
-    now = {"result": str(Result.REFUSED), "seen_at": _text(at)}
+    now = {"result": str(Result.REFUSED), "seen_at": time_text(at)}
     seen = {"seen_epoch": targets.c.epoch, "seen_generation": targets.c.generation}
     await tx.do(update(targets).where(targets.c.cluster == report.cluster, behind).values(**now, **seen))
 
@@ -110,9 +110,9 @@ async def _apps(tx: Transaction, latest: Mapping[str, tuple[Status, datetime]], 
         told = status.apps.get(app)
         if told is None or (told.epoch, told.generation) != (row["epoch"], row["generation"]):
             continue
-        if _text(at) <= row["seen_at"]:
+        if time_text(at) <= row["seen_at"]:
             continue
-        seen = {"seen_epoch": told.epoch, "seen_generation": told.generation, "seen_at": _text(at)}
+        seen = {"seen_epoch": told.epoch, "seen_generation": told.generation, "seen_at": time_text(at)}
         new = {**row, **seen, "sync": str(told.sync), "health": str(told.health)}
         # The result of a run is known from its report only; of a newer release there is none yet.
         if (row["seen_epoch"], row["seen_generation"]) != (told.epoch, told.generation):
@@ -151,10 +151,6 @@ async def _write(tx: Transaction, rows: Sequence[Mapping[str, Any]], columns: Se
 
 
 async def _heard(tx: Transaction, heard: Mapping[str, datetime]) -> None:
-    rows = [{"at_cluster": cluster, "heard": _text(at)} for cluster, at in heard.items()]
+    rows = [{"at_cluster": cluster, "heard": time_text(at)} for cluster, at in heard.items()]
     earlier = (clusters.c.cluster == bindparam("at_cluster"), clusters.c.heard_at < bindparam("heard"))
     await tx.do(update(clusters).where(*earlier).values(heard_at=bindparam("heard")), rows)
-
-
-def _text(moment: datetime) -> str:
-    return time_text(moment.astimezone(UTC))

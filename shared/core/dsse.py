@@ -20,7 +20,6 @@ from shared.errors import PermanentError
 DESIRED = "application/vnd.towline.desired.v1+json"
 INSTRUCTION = "application/vnd.towline.instruction.v1+json"
 KEY_SET = "application/vnd.towline.key-set.v1+json"
-APPROVAL = "application/vnd.towline.approval.v1+json"
 
 
 class EnvelopeError(PermanentError):

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shared.errors import PermanentError
-
 Manifest = Mapping[str, Any]
-
-
-class BadKeyError(PermanentError):
-    """Text is not an object's key."""
-
-    code = "object.bad-key"
 
 
 class ObjectKey(NamedTuple):
@@ -44,17 +36,3 @@ def key_of(manifest: Manifest) -> ObjectKey:
         metadata.get("namespace") or "",
         metadata.get("name") or "",
     )
-
-
-def parse_key(text: str) -> ObjectKey:
-    """Return the key that `str` of it gives.
-
-    Raises:
-        BadKeyError: the text has another form.
-    """
-    kind, colon, name = text.partition(":")
-    group, slash, kind = kind.rpartition("/")
-    namespace, other_slash, name = name.partition("/")
-    if not (colon and slash and other_slash and kind and name):
-        raise BadKeyError(f"{text!r} is not an object's key: expected group/kind:namespace/name")
-    return ObjectKey(group, kind, namespace, name)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import configure_logging, get_logger
 from shared.runtime.probes import serve_probes
 from shared.runtime.settings import ServiceSettings, SettingsError, read_settings
+from shared.runtime.stopping import leaves, on_signals
 
 GRACE_S = 10.0
 EXIT_SETTINGS = 2
@@ -47,7 +48,7 @@ def run_program(serve: Serve[S], settings_type: type[S]) -> int:
     try:
         asyncio.run(run_until_stopped(serve, settings))
     except* TowlineError as group:
-        failures += _leaves(group)
+        failures += leaves(group)
     for failure in failures:
         log.error("program_failed", code=getattr(failure, "code", ""), error=str(failure))
     return EXIT_FAILED if failures else 0
@@ -55,10 +56,14 @@ def run_program(serve: Serve[S], settings_type: type[S]) -> int:
 
 async def run_until_stopped(serve: Serve[S], settings: S) -> None:
     """Connect to the bus, serve the probes, and run `serve` until it returns."""
-    name = program_of(type(settings))
     life = Lifecycle()
+    with _stopped_by_signals(life) as intakes:
+        await _run(serve, settings, life, intakes)
+
+
+async def _run(serve: Serve[S], settings: S, life: Lifecycle, intakes: list[Callable[[], None]]) -> None:
+    name = program_of(type(settings))
     async with (
-        _signals(life) as intakes,
         serve_probes(life, settings.probe_listen) as probes,
         Bus.connect(settings.bus_urls, settings.credentials, name=name) as bus,
         asyncio.TaskGroup() as group,
@@ -111,10 +116,9 @@ def program_of(settings_type: type[ServiceSettings]) -> str:
     return settings_type.__name__.removesuffix("Settings").lower()
 
 
-@asynccontextmanager
-async def _signals(life: Lifecycle) -> AsyncIterator[list[Callable[[], None]]]:
+@contextmanager
+def _stopped_by_signals(life: Lifecycle) -> Iterator[list[Callable[[], None]]]:
     """Stop the program, and whatever intake is put into the list, at a signal; from before anything is begun."""
-    loop = asyncio.get_running_loop()
     intakes: list[Callable[[], None]] = []
 
     def stop(number: signal.Signals) -> None:
@@ -123,23 +127,9 @@ async def _signals(life: Lifecycle) -> AsyncIterator[list[Callable[[], None]]]:
         for stop_intake in intakes:
             stop_intake()
 
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stop, number)
-    try:
+    with on_signals(stop):
         yield intakes
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     log.critical("program_crashed", exc_info=(kind, error, trace))
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
-    else:
-        yield error

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 
 from shared.bus.connection import Credentials
 from shared.errors import Finding, FindingsError, PermanentError
+from shared.runtime.files import replace_file
 
 SHARED_PREFIX = "TOWLINE_"
 
@@ -131,10 +132,5 @@ def read_credentials(path: Path) -> Credentials:
 def write_credentials(path: Path, credentials: Credentials) -> None:
     """Write a credentials file that only its owner reads."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(0o600)
-    draft.write_text(
-        json.dumps({"jwt": credentials.jwt, "seed": credentials.seed, "inbox": credentials.inbox}), "utf-8"
-    )
-    draft.replace(path)
+    body = {"jwt": credentials.jwt, "seed": credentials.seed, "inbox": credentials.inbox}
+    replace_file(path, json.dumps(body).encode())

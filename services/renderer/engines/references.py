@@ -25,7 +25,6 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//|:)")
 _REMOTE = re.compile(
     r"^[\w.-]+@[\w.-]+[:/]|^gh:|^//|[?&](ref|version|timeout|submodules)=|^([\w-]+\.)+[A-Za-z]{2,}[:/]|//"
 )
-_DEPTH = 50
 
 
 class _Entry(NamedTuple):
