@@ -241,23 +241,31 @@ class Target:
         tools = self._tools
         read = options_of(release.options)
         self.options = read.options
+        known = tools.mapper.round
         await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
-        if release.removed or release.bundle is None:
-            taken = Intake({})
-        else:
-            sealed = await tools.content.bundle(tools.bus, release.bundle)
-            place = Place(
-                cluster=tools.cluster,
-                app=self.app,
-                namespace=read.options.namespace,
-                scopes=tools.mapper.scopes(),
-                secret=tools.digest_key,
-                create_namespace=read.options.create_namespace,
-            )
-            objects = bundle_objects(pieces(sealed, release.bundle), release.bundle)
-            taken = intake(objects, place, self.inventory)
+        taken = await self._intake(release, read.options)
+        if tools.mapper.round == known and any(not tools.mapper.serves(key.group, key.kind) for key in taken.wanted):
+            # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
+            await tools.mapper.refresh(older_than_s=0.0)
+            taken = await self._intake(release, read.options)
         tools.desires.settle(self.app, frozenset(key for key, wanted in taken.wanted.items() if wanted.tracked))
         return Intake(taken.wanted, (*read.warnings, *taken.warnings))
+
+    async def _intake(self, release: ReleaseDocument, options: Options) -> Intake:
+        """Return the bundle's objects as they are to be sent, as far as the kinds are known now."""
+        if release.removed or release.bundle is None:
+            return Intake({})
+        tools = self._tools
+        sealed = await tools.content.bundle(tools.bus, release.bundle)
+        place = Place(
+            cluster=tools.cluster,
+            app=self.app,
+            namespace=options.namespace,
+            scopes=tools.mapper.scopes(),
+            secret=tools.digest_key,
+            create_namespace=options.create_namespace,
+        )
+        return intake(bundle_objects(pieces(sealed, release.bundle), release.bundle), place, self.inventory)
 
     async def _act(self, release: ReleaseDocument, taken: Intake, trigger: str) -> Account:
         run = Run(

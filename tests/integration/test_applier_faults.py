@@ -218,3 +218,28 @@ async def test_health_follows_the_objects(agent, sim):
     report = await agent.reported(trigger="health", health="Failed")
 
     assert report.sync == "Synced"
+
+
+async def test_a_kind_that_somebody_defined_meanwhile_is_found_at_once(agent, sim):
+    """A8: what the cluster serves is read again when a release needs a kind that was not there."""
+    await agent.release("web", [config_map("one")])
+    await agent.reported(generation=1, result="succeeded")
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    sim.store.apply(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.org"},
+            "spec": {
+                "group": "example.org",
+                "scope": "Namespaced",
+                "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+            },
+        }
+    )
+    await agent.release("web", [{"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "w"}}])
+    report = await agent.reported(generation=2)
+
+    assert (report.result, report.failures) == ("succeeded", ())
+    assert sim.store.get("example.org/v1", "Widget", "web", "w") is not None
