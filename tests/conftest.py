@@ -8,6 +8,7 @@ pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
     "tests.support.agents",
     "tests.support.bus",
+    "tests.support.certificates",
     "tests.support.data",
     "tests.support.git_server",
     "tests.support.releaser_fixtures",
