@@ -46,6 +46,9 @@ RETRY_S = 1.0
 PROGRAMS = ("poller", "renderer", "releaser", "auditor")
 PARTS = ("poller", "engines", "releaser", "auditor", "identity")
 """What must work, besides the connections, before the hub is ready."""
+FOR_A_PERSON = frozenset({"engines", "publishing"})
+"""Parts that may wait for a person to act, who needs to know where the hub answers: `hub adopt` asks it."""
+STARTING = "is starting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ async def _work(
     audits = AuditorSettings(**told("auditor", listen=options.listen, announce=place.set_result))
     load_or_make(options.data / "keys")
     for part in PARTS:
-        life.set_ready(part, False, "is starting")
+        life.set_ready(part, False, STARTING)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(steward.watch(buses["steward"]))
         for name, bus in buses.items():
@@ -155,6 +158,14 @@ async def _work(
         tasks.create_task(_tell(options.data, place, urls, life, announce))
 
 
+def answers(life: Lifecycle) -> bool:
+    """Tell whether everything works, but for what waits for a person."""
+    return all(
+        part["ready"] or (name in FOR_A_PERSON and part["why"] != STARTING)
+        for name, part in life.readiness()["parts"].items()
+    )
+
+
 async def _tell(
     data: Path,
     place: asyncio.Future[str],
@@ -162,9 +173,12 @@ async def _tell(
     life: Lifecycle,
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
-    while not (place.done() and life.readiness()["ready"]):
+    while not (place.done() and answers(life)):
         if await life.pause(READY_LOOK_S):
             return
+    waiting = {name: part["why"] for name, part in life.readiness()["parts"].items() if not part["ready"]}
+    if waiting:
+        get_logger().warning("hub_waits", **waiting)
     ready = {"pid": os.getpid(), "http": place.result(), "bus": list(urls), "ready_at": time_text(datetime.now(UTC))}
     replace_file(data / "hub.json", f"{json.dumps(ready)}\n".encode(), mode=0o644)
     announce(ready)
