@@ -1,0 +1,1 @@
+"""Measure the line next to the floor beneath it: `make bench`."""
