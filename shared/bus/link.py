@@ -204,9 +204,12 @@ class Link:
         try:
             session = Session(self._credentials())
             await session.open(self._urls, self._name, self._tls)
-            for inlet in tuple(self._inlets):
-                await session.listen(inlet)
             await session.ping()
+            # Again until nobody is left out: somebody may begin to listen while the server still answers.
+            while missed := [inlet for inlet in self._inlets if not session.hears(inlet)]:
+                for inlet in missed:
+                    await session.listen(inlet)
+                await session.ping()
         except (*BROKEN, TowlineError) as error:
             said = str(error) or type(error).__name__
             self.refused = any(word in said.lower() for word in _REFUSED)

@@ -137,6 +137,10 @@ class Session:
         self._inlets[inlet.subject.lower()] = inlet
         self._subscriptions[inlet] = await self._client.subscribe(inlet.subject, cb=inlet.take)
 
+    def hears(self, inlet: Inlet) -> bool:
+        """Tell whether this session feeds an inlet."""
+        return inlet in self._subscriptions
+
     async def forget(self, inlet: Inlet) -> None:
         """Feed an inlet no longer; never raises."""
         self._inlets.pop(inlet.subject.lower(), None)

@@ -1,5 +1,8 @@
 """What programs and agents rely on when they talk over the bus."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 from shared import subjects
 
 
@@ -14,3 +17,19 @@ async def test_an_agent_reads_its_desired_state_after_the_hint(connect):
 
     assert (hint.sequence, hint.data) == (sequence, b"")
     assert (stored.sequence, stored.data) == (sequence, b"document")
+
+
+async def test_whoever_listens_while_the_connection_is_made_hears_everything(bus_server, connect):
+    releaser = await connect("releaser")
+    async with bus_server.bus("c1") as agent, AsyncExitStack() as listening:
+        hints = []
+        while not agent.connected and len(hints) < 500:
+            hints.append(await listening.enter_async_context(agent.subscribe(subjects.notify("c1"))))
+            await asyncio.sleep(0.0005)
+        await agent.wait_connected()
+        # The server has seen every subscription that was sent before this answer.
+        assert await agent.request(subjects.get("c1")) is None
+        sequence = await releaser.publish(subjects.desired("c1"), b"document", expected_last=0)
+
+        async with asyncio.timeout(10):
+            assert {(await anext(each)).sequence for each in hints} == {sequence}
