@@ -19,7 +19,7 @@ async def filled(apart, local_git):
     line = await apart(clusters=CLUSTERS, sources={"fleet": str(local_git.path("fleet"))})
     await line.wait(first)
     line.tips = [first]
-    yield line
+    return line
 
 
 def commit(git, text):
