@@ -81,6 +81,9 @@ def causes(resource: Resource, live: Object | None, new: Object) -> list[Cause]:
     ]
     if resource.storage in SELECTING and not found:
         found += _unselected(new)
+    if resource.storage in SELECTING and isinstance(replicas := _at(new, "spec.replicas"), int) and replicas < 0:
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        found.append(Cause("FieldValueInvalid", text, "spec.replicas"))
     if resource.storage in {"/configmaps", "/secrets"}:
         found += _bad_data(new)
     for path in _workload_paths(resource.storage):
