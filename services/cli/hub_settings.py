@@ -13,6 +13,7 @@ from services.poller.settings import Source, parse_source
 from shared.bus.config import Tls
 
 _KEYS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus", "sources"}
+MAX_PORT = 65535
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
 
@@ -43,12 +44,21 @@ def hub_options(given: Given) -> HubOptions:
         raise CommandError("a certificate needs its key", code="cli.tls", hint="give --bus-cert and --bus-key")
     return HubOptions(
         data=given.data.absolute(),
-        listen=given.listen or file.get("listen", "") or DEFAULT_LISTEN,
+        listen=_address(given.listen or file.get("listen", "") or DEFAULT_LISTEN),
         sources=tuple(_newest(sources)),
         bus=given.bus or file.get("bus", ""),
         bus_listen=given.bus_listen or file.get("bus_listen", ""),
         bus_tls=Tls(Path(cert), Path(key)) if cert and key else None,
     )
+
+
+def _address(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and int(port) <= MAX_PORT):
+        raise CommandError(
+            f"{listen!r} is no address to listen on", code="cli.config", hint="write HOST:PORT, such as 127.0.0.1:8080"
+        )
+    return listen
 
 
 def _read(path: Path) -> dict[str, Any]:

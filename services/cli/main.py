@@ -158,3 +158,8 @@ def main() -> None:
         # Whoever read our output has seen enough, as `head` has.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A folder that is a file, a disk that is full, a port that is taken: all are somebody's to change.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"towline: {place}{error.strerror or error} [cli.file]", file=sys.stderr)
+        sys.exit(2)

@@ -172,6 +172,8 @@ def kubesim_run(
         legacy: Serve API versions of old clusters, too.
         port: Of all of them; 0 takes any.
     """
+    if clusters < 1:
+        raise CommandError(f"{clusters} clusters cannot be simulated", code="cli.choice", hint="give 1 or more")
     _needs("demo")
     from services.kubesim.server import SimulatedClusters
     from shared.runtime.lifecycle import Lifecycle

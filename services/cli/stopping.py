@@ -32,7 +32,7 @@ def run_to_end(work: Coroutine[Any, Any, None]) -> int:
     try:
         asyncio.run(work)
     except BaseExceptionGroup as group:
-        known = [each for each in leaves(group) if isinstance(each, TowlineError)]
+        known = [each for each in leaves(group) if isinstance(each, TowlineError | OSError)]
         if not known:
             raise
         raise known[0] from group

@@ -1,0 +1,39 @@
+"""What users get wrong: each is one sentence and exit 2, never a traceback."""
+
+import socket
+
+import pytest
+
+from tests.support.script import towline
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield str(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("hub run --data {file}", "{file}"),
+        ("hub run --data {folder}/hub --listen nonsense", "'nonsense' is no address"),
+        ("hub run --data {folder}/hub --listen 127.0.0.1:99999", "is no address"),
+        ("hub run --data {folder}/hub --source nonsense", "NAME=URL"),
+        ("hub init --data {file}", "{file}"),
+        ("kubesim run --clusters 0 --out {folder}", "0 clusters"),
+        ("kubesim run --out {file}", "{file}"),
+        ("kubesim run --out {folder} --port {taken}", "address already in use"),
+        ("agent run --kubeconfig {folder}/nope --data {folder}/agent", "there is no such file"),
+        ("cluster add c1 --data {file}", "cannot be found"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tmp_path, taken, arguments, said):
+    (tmp_path / "file").write_text("not a folder")
+    named = {"file": tmp_path / "file", "folder": tmp_path, "taken": taken}
+
+    ended = towline(*arguments.format(**named).split())
+
+    assert (ended.code, ended.out) == (2, "")
+    assert said.format(**named) in ended.err
+    assert ended.err.startswith("towline: ")
