@@ -162,11 +162,11 @@ def revision_view(row: Any) -> RevisionView:
 
 
 def _revision_state(row: Any, stages: dict[str, str | None]) -> Any:
-    if stages["healthy"]:
+    errors = any(problem.get("severity") == "error" for problem in row.problems or [])
+    if stages["healthy"] and not (row.failed or errors):
         return "healthy"
     if not row.open:
         return "superseded"
-    errors = any(problem.get("severity") == "error" for problem in row.problems or [])
     if row.failed or errors:
         return "failed"
     return next(stage for stage in reversed(STAGES) if stages[stage])
