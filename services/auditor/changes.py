@@ -147,11 +147,8 @@ class TargetRendered(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class TargetReleased(Change):
-    """What a target shall run."""
-
-    TABLE: ClassVar[str] = "targets"
-    VERSION: ClassVar[tuple[str, ...] | None] = ("epoch", "generation")
+class _Released(Change):
+    """A release of a target."""
 
     cluster: str
     app: str
@@ -169,25 +166,19 @@ class TargetReleased(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseMade(Change):
+class TargetReleased(_Released):
+    """What a target shall run."""
+
+    TABLE: ClassVar[str] = "targets"
+    VERSION: ClassVar[tuple[str, ...] | None] = ("epoch", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMade(_Released):
     """One release, kept for its history."""
 
     TABLE: ClassVar[str] = "releases"
     VERSION: ClassVar[tuple[str, ...] | None] = ("released_at",)
-
-    cluster: str
-    app: str
-    epoch: int
-    generation: int
-    bundle: str
-    state: str
-    source: str
-    number: int
-    ref: str
-    commit: str
-    rollout: str
-    stage: str
-    released_at: str
 
 
 @dataclass(frozen=True, slots=True)

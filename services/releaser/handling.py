@@ -10,13 +10,14 @@ from sqlalchemy import select
 
 from services.releaser import enrolling, intake, reporting
 from services.releaser.commands import Commands
-from services.releaser.publishing import Publisher, each_of
+from services.releaser.publishing import AT_ONCE, Publisher
 from services.releaser.store import Store, portions
 from services.releaser.tables import bundles
 from shared import subjects
 from shared.bus.blobs import blob_place, fetch_blob
 from shared.bus.connection import Bus, Delivery
 from shared.bus.senders import check_sender
+from shared.bus.together import each_of
 from shared.core.seal import decompressed
 from shared.messages.base import MessageError
 from shared.messages.blobs import BundleRef
@@ -80,7 +81,7 @@ class Handlers:
                 else None
             )
 
-        await each_of([(fetch, reference) for reference in named.values()])
+        await each_of(fetch, named.values(), at_once=AT_ONCE)
         return lists
 
     async def reports(self, deliveries: Sequence[Delivery]) -> None:

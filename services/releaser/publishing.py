@@ -24,6 +24,7 @@ from shared.bus.blobs import blob_place, has_blob
 from shared.bus.connection import Bus
 from shared.bus.errors import WrongSequenceError
 from shared.bus.storing import store_blob
+from shared.bus.together import each_of
 from shared.core.canonical import decode
 from shared.core.seal import decompressed
 from shared.core.times import time_text
@@ -162,7 +163,7 @@ class Publisher:
         try:
             body = ClusterIndex(version=version, clusters=tuple(index)).to_bytes()
             await self.bus.publish(subjects.cluster(subjects.HUB), body)
-            await each_of([(self._tell_cluster, each) for each in untold])
+            await each_of(self._tell_cluster, untold, at_once=AT_ONCE)
         except TransientError:
             self._registry = True
             raise
@@ -179,7 +180,7 @@ class Publisher:
         try:
             async with self.store.reading() as view:
                 rows = await _desired_rows(view, due)
-            await each_of([(self._publish_one, row) for row in rows])
+            await each_of(self._publish_one, rows, at_once=AT_ONCE)
         except TransientError:
             self._due |= due
             raise
@@ -282,19 +283,3 @@ def blobs_of(roster: bytes) -> list[tuple[str, BlobRef]]:
             provenance = release.get("provenance") or [{}]
             found.append((str(provenance[0].get("source", "")), BlobRef.model_validate(release["bundle"]["blob"])))
     return found
-
-
-async def each_of(jobs: Iterable[tuple[Callable[[Any], Any], Any]]) -> None:
-    """Run jobs, some at a time; the first failure ends the others and is raised as itself."""
-    rest = iter(list(jobs))
-
-    async def work() -> None:
-        for job, item in rest:
-            await job(item)
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(work())
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None

@@ -42,7 +42,7 @@ async def declare(tx: Transaction, source: str, part: FleetPart, *, complete: bo
         return
     await tx.set_value(FLEET, said)
     declared = {each.name: each for each in part.clusters if each.name not in part.unreadable_clusters}
-    rows = {row.cluster: dict(row._mapping) for row in await tx.rows(select(clusters))}  # noqa: SLF001 - SQLAlchemy's public name
+    rows = {row["cluster"]: row for row in await tx.mappings(select(clusters))}
     kept = {**rows, **{name: new_row(name) for name in declared if name not in rows}}
     changed = []
     for name, row in kept.items():
@@ -124,8 +124,8 @@ async def stored_rows(tx: Transaction, names: Iterable[str]) -> dict[str, dict[s
     """Return the stored rows of these clusters."""
     found: dict[str, dict[str, Any]] = {}
     for some in portions(names):
-        for row in await tx.rows(select(clusters).where(clusters.c.cluster.in_(some))):
-            found[row.cluster] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+        for row in await tx.mappings(select(clusters).where(clusters.c.cluster.in_(some))):
+            found[row["cluster"]] = row
     return found
 
 

@@ -127,8 +127,8 @@ async def _targets(tx: Transaction, names: Sequence[str] | set[str] | Mapping[st
     columns = [targets.c[name] for name in ("cluster", "app", "epoch", "generation", *_SEEN, *_RUNS)]
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for some in portions(sorted(names)):
-        for row in await tx.rows(select(*columns).where(targets.c.cluster.in_(some), targets.c.state != "")):
-            found[row.cluster, row.app] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+        for row in await tx.mappings(select(*columns).where(targets.c.cluster.in_(some), targets.c.state != "")):
+            found[row["cluster"], row["app"]] = row
     return found
 
 

@@ -68,6 +68,10 @@ class Transaction:
         """Return the rows of a query."""
         return list((await self.connection.execute(query)).all())
 
+    async def mappings(self, query: Any) -> list[dict[str, Any]]:
+        """Return the rows of a query by the names of their columns."""
+        return [dict(row) for row in (await self.connection.execute(query)).mappings()]
+
     async def first(self, query: Any) -> Any | None:
         """Return the first row of a query, or None."""
         return (await self.connection.execute(query)).first()

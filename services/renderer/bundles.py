@@ -19,6 +19,7 @@ from shared import subjects
 from shared.bus.blobs import blob_place, has_blob
 from shared.bus.connection import Bus
 from shared.bus.storing import store_blob
+from shared.bus.together import each_of
 from shared.core.canonical import digest
 from shared.core.seal import compress, seal
 from shared.errors import Finding, FindingsError
@@ -71,20 +72,13 @@ class Bundles:
         distinct = {each.key: each for each in inputs}
         keys = await asyncio.to_thread(lambda: {own: self._engines.key(each) for own, each in distinct.items()})
         outcomes: dict[str, Outcome] = {}
-        slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(own: str) -> None:
-            async with slots:
-                outcomes[own] = await self._outcome(source, keys[own], distinct[own])
+            outcomes[own] = await self._outcome(source, keys[own], distinct[own])
             if outcomes[own].bundle is None:
                 metrics.renders.labels("failed").inc()
 
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for own in distinct:
-                    tasks.create_task(one(own))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
+        await each_of(one, distinct, at_once=_AT_ONCE)
         # Only what the source uses now is sure to be on the bus next time: the releaser clears away the rest.
         self._present[source] = {each.bundle.digest for each in outcomes.values() if each.bundle}
         return outcomes

@@ -5,15 +5,15 @@ Agents import this module, so it stays free of pydantic; storing is in `shared.b
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared import subjects
 from shared.bus.connection import Bus, Stored
+from shared.bus.together import each_of
 from shared.errors import PermanentError, TransientError
 
 CHUNK_BYTES = 512 * 1024
@@ -91,13 +91,11 @@ async def fetch_blob(bus: Bus, place: Place, reference: Reference, *, limit_byte
             f"blob {reference.digest} has {reference.bytes} bytes, {limit_bytes} are allowed", code="blob.too-large"
         )
     parts: list[bytes] = [b""] * chunks_of(reference.bytes)
-    indexes = iter(range(len(parts)))
 
-    async def fetch_next() -> None:
-        for index in indexes:
-            parts[index] = await _chunk(bus, place, reference, index)
+    async def fetch(index: int) -> None:
+        parts[index] = await _chunk(bus, place, reference, index)
 
-    await together([fetch_next] * min(WINDOW, len(parts)))
+    await each_of(fetch, range(len(parts)), at_once=WINDOW)
     content = b"".join(parts)
     if len(content) != reference.bytes or hashlib.sha256(content).hexdigest() != reference.digest:
         raise DamagedBlobError(
@@ -136,13 +134,3 @@ async def _chunk(bus: Bus, place: Place, reference: Reference, index: int) -> by
     if len(stored.data) > CHUNK_BYTES:
         raise DamagedBlobError(f"blob {reference.digest}: chunk {index} is larger than a chunk")
     return stored.data
-
-
-async def together(jobs: Sequence[Callable[[], Coroutine[None, None, None]]]) -> None:
-    """Run jobs at the same time; the first failure ends the others and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(job())
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None

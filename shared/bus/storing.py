@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.bus.blobs import WINDOW, Place, stored_chunks, together
+from shared.bus.blobs import WINDOW, Place, stored_chunks
 from shared.bus.connection import Bus
+from shared.bus.together import each_of
 from shared.messages.blobs import CHUNK_BYTES, BlobRef
 
 
@@ -21,14 +22,11 @@ async def store_blob(bus: Bus, place: Place, data: bytes) -> BlobRef:
     reference = BlobRef(digest=hashlib.sha256(data).hexdigest(), bytes=len(data))
     present = await stored_chunks(bus, place, reference.digest)
     view = memoryview(data)
-    missing = iter(
-        [index for index in range(reference.chunks) if place.subject(reference.digest, index) not in present]
-    )
+    missing = [index for index in range(reference.chunks) if place.subject(reference.digest, index) not in present]
 
-    async def store_next() -> None:
-        for index in missing:
-            chunk = bytes(view[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
-            await bus.publish(place.subject(reference.digest, index), chunk)
+    async def store(index: int) -> None:
+        chunk = bytes(view[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
+        await bus.publish(place.subject(reference.digest, index), chunk)
 
-    await together([store_next] * min(WINDOW, reference.chunks))
+    await each_of(store, missing, at_once=WINDOW)
     return reference
