@@ -53,8 +53,6 @@ class ErrorClass(StrEnum):
     TERMINATING = "Terminating"
     INTERNAL = "Internal"
     """A bug of ours in the code for one object."""
-    DROPPED = "Dropped"
-    """The server stored the object without a field that we sent."""
 
     @property
     def transient(self) -> bool:

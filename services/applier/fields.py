@@ -1,4 +1,4 @@
-"""The algebra of managedFields: which paths a field manager owns.
+"""Read managedFields: which paths a field manager owns.
 
 A set of fields is the nested mapping that the API server writes: `f:name` a field, `k:{...}` a list item by its keys,
 `v:value` an item of a set, `i:0` an item by index. A node that is owned itself, and not only for what is below it, is
@@ -7,7 +7,7 @@ an empty mapping or has the member `.`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,40 +78,6 @@ def other_managers(manifest: Manifest, manager: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(e.manager for e in entries(manifest) if e.manager and e.manager != manager))
 
 
-def members(fields: Fields) -> Iterator[Path]:
-    """Yield the path of every member of the set."""
-    yield from _members(fields, ())
-
-
-def of(paths: Iterable[Path]) -> dict[str, Any]:
-    """Return the set that has exactly these members, in the API server's form."""
-    root: dict[str, Any] = {}
-    ordered = sorted(paths)
-    inner = {path[:depth] for path in ordered for depth in range(1, len(path))}
-    for path in ordered:
-        node = root
-        for step in path:
-            node = node.setdefault(step, {})
-        if path in inner:
-            node["."] = {}
-    return root
-
-
-def union(left: Fields, right: Fields) -> dict[str, Any]:
-    """Return what is in one of both."""
-    return of({*members(left), *members(right)})
-
-
-def difference(left: Fields, right: Fields) -> dict[str, Any]:
-    """Return what is in `left` and not in `right`."""
-    return of(set(members(left)) - set(members(right)))
-
-
-def intersection(left: Fields, right: Fields) -> dict[str, Any]:
-    """Return what is in both."""
-    return of(set(members(left)) & set(members(right)))
-
-
 def contains(fields: Fields, path: Path) -> bool:
     """Tell whether `path` itself is a member."""
     node: Any = fields
@@ -139,46 +105,6 @@ def human(path: Path) -> str:
     return "".join(_human_step(step) for step in path)
 
 
-def value_at(manifest: Any, path: Path) -> Any:
-    """Return the value at `path`, or `MISSING`."""
-    node = manifest
-    for step in path:
-        node = _below(node, step)
-        if node is MISSING:
-            return MISSING
-    return node
-
-
-def extract(manifest: Manifest, fields: Fields) -> dict[Path, Any]:
-    """Return path → value for the leaves of `fields` that exist in `manifest`.
-
-    A leaf is a member with nothing below it: an owned map with owned content is told by its content.
-    """
-    found = {path: value_at(manifest, path) for path in _leaves(fields, ())}
-    return {path: value for path, value in found.items() if value is not MISSING}
-
-
-def _members(fields: Fields, above: Path) -> Iterator[Path]:
-    for step, below in fields.items():
-        if step == ".":
-            continue
-        path = (*above, step)
-        if not below or "." in below:
-            yield path
-        if below:
-            yield from _members(below, path)
-
-
-def _leaves(fields: Fields, above: Path) -> Iterator[Path]:
-    for step, below in fields.items():
-        if step == ".":
-            continue
-        if not below or set(below) == {"."}:
-            yield (*above, step)
-        else:
-            yield from _leaves(below, (*above, step))
-
-
 def _human_step(step: str) -> str:
     kind, _, rest = step.partition(":")
     match kind:
@@ -192,34 +118,6 @@ def _human_step(step: str) -> str:
             return f"[={rest}]"
         case _:
             return f"[{rest}]"
-
-
-def _below(node: Any, step: str) -> Any:
-    kind, _, rest = step.partition(":")
-    match kind:
-        case "f":
-            return node.get(rest, MISSING) if isinstance(node, Mapping) else MISSING
-        case "k":
-            return _item_with(node, _parsed(rest))
-        case "v":
-            return next((item for item in _items(node) if item == _parsed(rest)), MISSING)
-        case _:
-            items = _items(node)
-            return items[int(rest)] if rest.isdecimal() and int(rest) < len(items) else MISSING
-
-
-def _item_with(node: Any, keys: Any) -> Any:
-    """Return the list item that has all `keys`; a key that the item leaves out counts as its default."""
-    if not isinstance(keys, Mapping):
-        return MISSING
-    for item in _items(node):
-        if isinstance(item, Mapping) and all(item.get(name, value) == value for name, value in keys.items()):
-            return item
-    return MISSING
-
-
-def _items(node: Any) -> Sequence[Any]:
-    return node if isinstance(node, list | tuple) else ()
 
 
 def _parsed(text: str) -> Any:

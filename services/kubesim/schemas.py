@@ -119,9 +119,3 @@ ROLLING = {"maxSurge": "25%", "maxUnavailable": "25%"}
 def shape_of(kind: str) -> Shape:
     """Return the shape of a built-in kind; kinds without a written type take any field."""
     return TYPES.shape(kind if kind in TYPES else "Open")
-
-
-@cache
-def open_shape() -> Shape:
-    """Return the shape of an object of which only the metadata is known."""
-    return TYPES.shape("Open")

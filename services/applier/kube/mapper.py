@@ -19,7 +19,6 @@ from shared.errors import TransientError
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 MAX_AGE_S = 600.0
 CONFIRM_AFTER_S = 2.0
-MIN_PAUSE_S = 0.05
 
 
 class DiscoveryError(TransientError):
