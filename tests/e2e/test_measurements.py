@@ -1,4 +1,4 @@
-"""What a running hub tells whoever measures it, without a token: its readiness and its numbers."""
+"""What a running hub tells whoever measures it: its readiness to everybody, its numbers to who has the token."""
 
 import json
 
@@ -23,10 +23,9 @@ COUNTED = [
 ]
 
 
-async def public(running, path):
-    async with aiohttp.ClientSession() as http, http.get(running.address().url + path) as answer:
-        assert answer.status == 200
-        return await answer.text()
+async def asked(running, path, headers=None):
+    async with aiohttp.ClientSession(headers=headers) as http, http.get(running.address().url + path) as answer:
+        return answer.status, await answer.text()
 
 
 async def test_a_hub_in_one_process_measures_all_its_parts(line, local_git, tmp_path):
@@ -40,11 +39,12 @@ async def test_a_hub_in_one_process_measures_all_its_parts(line, local_git, tmp_
 
     async def measured():
         nonlocal text
-        text = await public(running, "/metrics")
+        _, text = await asked(running, "/metrics", {"Authorization": f"Bearer {running.address().token}"})
         return all(each in text for each in COUNTED)
 
     await until(measured, what=lambda: [each for each in COUNTED if each not in text], deadline_s=30)
 
+    assert (await asked(running, "/metrics"))[0] == 401
     assert running.address().token not in text
     assert 'towline_cluster_info{cluster="c1",membership="invited"}' not in text
     assert text.count("towline_build_info{") == len(CONNECTIONS)
@@ -54,7 +54,9 @@ async def test_a_hub_is_ready_when_every_part_and_every_connection_is(line, loca
     local_git.commit("fleet", {"greeting.yaml": CONFIG})
     running = await line(clusters=[], sources={"fleet": str(local_git.path("fleet"))})
 
-    found = json.loads(await public(running, "/readyz"))
+    status, text = await asked(running, "/readyz")
+    found = json.loads(text)
 
+    assert status == 200
     assert set(found["parts"]) == PARTS | CONNECTIONS
     assert found["ready"]

@@ -60,7 +60,7 @@ def application(parts: Parts) -> web.Application:
     pages = Pages(parts.store, parts.access, parts.limiter, parts.hub)
 
     app = web.Application(middlewares=[problems, guard(parts.access)], client_max_size=MAX_BODY_BYTES)
-    public = {"/healthz", "/readyz", "/metrics"}
+    public = {"/healthz", "/readyz"}
     for endpoint, route in api.routes():
         app.add_routes([route])
         public.update({endpoint.path} if endpoint.public else ())
