@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from services.renderer.contents import Content
 from services.renderer.inputs import AppInputs, Engine
 from services.renderer.reach import Reach
+from services.renderer.stages import left_out
 from shared.core.selectors import matches
 from shared.core.trees import Tree
 from shared.errors import Finding, FindingsError
@@ -96,7 +97,7 @@ def plan_of(fleet: Fleet, tree: Tree, clusters: Sequence[Cluster], repositories:
             continue
         reach = reaches.setdefault(place, Reach(home.tree))
         content = Content(app, home.tree, app.elsewhere.path if app.elsewhere else app.folder, reach)
-        targets += [_target(app, each, content, home.provenance) for each in chosen]
+        targets += [_target(app, each, content, home, left_out(fleet, app, each)) for each in chosen]
         findings += content.unused()
     return Plan(
         fleet,
@@ -131,13 +132,16 @@ def _is_for(app: App, cluster: Cluster) -> bool:
     return not targets or any(matches(selector, cluster.labels) for selector in targets)
 
 
-def _target(app: App, cluster: Cluster, content: Content, provenance: int) -> Target:
-    sources = (0, provenance) if provenance else (0,)
+def _target(app: App, cluster: Cluster, content: Content, home: Repository, problem: Finding | None) -> Target:
+    sources = (0, home.provenance) if home.provenance else (0,)
     try:
-        return Target(cluster.name, app.name, content.inputs(cluster), provenance=sources)
+        inputs = content.inputs(cluster)
     except FindingsError as error:
         findings = tuple(replace(each, cluster=cluster.name) for each in error.findings)
-        return Target(cluster.name, app.name, None, findings, sources)
+        return Target(cluster.name, app.name, None, (*findings, problem) if problem else findings, sources)
+    if problem:
+        return Target(cluster.name, app.name, None, (problem,), sources)
+    return Target(cluster.name, app.name, inputs, provenance=sources)
 
 
 def _failed(app: App, cluster: Cluster, home: Repository) -> Target:

@@ -1,64 +1,19 @@
-"""Find what is wrong with a fleet as a whole: clusters that no stage takes, dependencies that are not there."""
+"""Find what only shows in a fleet as a whole and forbids nothing: dependencies that are not there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from services.renderer.targets import Plan
-from shared.core.selectors import matches
 from shared.errors import Finding
-from shared.fleet.files import Rollout
-from shared.fleet.model import ROOT, App, Cluster
+from shared.fleet.model import App
 
 
 def fleet_findings(plan: Plan) -> list[Finding]:
     """Return what only shows when apps, clusters and rollouts are seen together."""
     if not plan.fleet.readable:
         return []
-    return [*_left_out(plan), *_dependencies(plan)]
-
-
-def _left_out(plan: Plan) -> Iterator[Finding]:
-    """Yield each cluster that is matched by no stage of a rollout that one of its apps uses."""
-    clusters = {cluster.name: cluster for cluster in plan.clusters}
-    seen: set[tuple[str, str]] = set()
-    users: dict[str, list[str]] = {}
-    for target in plan.targets:
-        users.setdefault(target.app, []).append(target.cluster)
-    for app in plan.fleet.apps:
-        name, rollout = _rollout(app, plan)
-        if rollout is None or not rollout.stages:
-            continue
-        for cluster in (clusters[each] for each in users.get(app.name, ())):
-            taken = any(matches(stage.match, cluster.labels) for stage in rollout.stages)
-            if not taken and (name or app.name, cluster.name) not in seen:
-                seen.add((name or app.name, cluster.name))
-                yield _no_stage(app, cluster, name)
-
-
-def _rollout(app: App, plan: Plan) -> tuple[str, Rollout | None]:
-    """Return the rollout of an app and its name, which is empty for one of the app's own."""
-    written = app.written.rollout
-    if written is not None and not written.name:
-        return "", written
-    file = plan.fleet.file
-    name = written.name if written else (file.defaults.rollout if file else "")
-    known: Mapping[str, Rollout] = file.rollouts if file else {}
-    return name, known.get(name)
-
-
-def _no_stage(app: App, cluster: Cluster, rollout: str) -> Finding:
-    what = f"no stage of the rollout {rollout!r}" if rollout else f"no stage of the app {app.name!r}"
-    return Finding(
-        "fleet.cluster-without-stage",
-        f"{what} matches the cluster {cluster.name!r}: it would never get a revision",
-        cluster.file or (ROOT if rollout else app.file),
-        cluster.line,
-        cluster.column,
-        "add a stage that matches its labels, or correct the labels",
-        cluster=cluster.name,
-        app="" if rollout else app.name,
-    )
+    return list(_dependencies(plan))
 
 
 def _dependencies(plan: Plan) -> Iterator[Finding]:

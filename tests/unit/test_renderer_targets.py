@@ -225,13 +225,24 @@ def test_without_fleet_files_the_source_is_one_app_on_every_cluster():
 STAGES = "version: 1\nrollouts: {slow: {stages: [{name: dev, match: {env: dev}}]}}\ndefaults: {rollout: slow}\n"
 
 
-def test_a_cluster_that_no_stage_takes_is_an_error_at_its_place():
-    found = fleet_findings(plan({"fleet.yaml": STAGES}))
+def test_a_cluster_that_no_stage_takes_fails_there_and_the_others_go_on():
+    planned = plan({"fleet.yaml": STAGES})
+    found = [finding for each in planned.targets for finding in each.findings]
 
+    assert of(planned, "dev-1").inputs
+    assert of(planned, "prod-1").inputs is None
     assert [(each.code, each.file, each.line, each.cluster) for each in found] == [
         ("fleet.cluster-without-stage", "clusters/all.yaml", 3, "prod-1"),
         ("fleet.cluster-without-stage", "clusters/all.yaml", 4, "prod-2"),
     ]
+
+
+def test_stages_of_the_apps_own_count_and_a_rollout_of_the_fleet_source_does_not():
+    own = plan({"apps/web/app.yaml": "rollout: {stages: [{name: eu, match: {region: eu}}]}\n"})
+    foreign = plan({"apps/web/app.yaml": "rollout: elsewhere\n"}, source="team")
+
+    assert [each.cluster for each in own.targets if each.findings] == ["prod-2"]
+    assert [each.findings for each in foreign.targets] == [(), (), ()]
 
 
 def test_a_dependency_that_is_not_there_is_noted():
