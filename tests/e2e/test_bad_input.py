@@ -1,5 +1,7 @@
 """Bad input on the running line: one clear error with its place, nothing lost, the rest goes on (rule 6, I7, I8)."""
 
+import pytest
+
 from tests.support.line import until
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{text: v{text}}}\n"
@@ -24,6 +26,10 @@ BROKEN = {
         "apps/web/kustomization.yaml:3",
     ),
     "invalid YAML": ({"apps/web/web.yaml": "apiVersion: v1\nkind: [\n"}, "apps/web/web.yaml:"),
+    "stage that leaves a cluster out": (
+        {"apps/web/app.yaml": "namespace: web\nrollout:\n  stages:\n  - {name: dev, match: {env: dev}}\n"},
+        "clusters/all.yaml:3:",
+    ),
     "same object twice": (
         {
             "apps/web/kustomization.yaml": "resources: [web.yaml, again.yaml]\n",
@@ -55,6 +61,7 @@ async def told(line, commit):
     return await until(there, what=lambda: f"{commit[:10]}: {last}\n{line.hub.tail(5)}", deadline_s=30)
 
 
+@pytest.mark.slow
 async def test_bad_input_is_named_and_everything_else_goes_on(line, local_git):
     """A05, I7: whatever is wrong with an app, its objects stay as they are, and the other app's change arrives."""
     commit = local_git.commit("fleet", FLEET)

@@ -95,6 +95,7 @@ async def journey(line, local_git, replay, monkeypatch):
         yield start
 
 
+@pytest.mark.slow
 async def test_telling_commits_of_real_histories_arrive_and_nothing_else_changes(journey):
     travelled = await journey(TELLING)
 
