@@ -53,7 +53,8 @@ async def list_refs(
         ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise SourceError(
-            f"{remote.location.origin} cannot be reached: {str(error) or type(error).__name__}"
+            f"{remote.location.origin} cannot be reached: {str(error) or type(error).__name__}",
+            hint="check the URL's host and the hub's network; the hub tries again by itself",
         ) from error
 
 
@@ -120,7 +121,9 @@ def _check(status: int, remote: Remote) -> None:
             hint="check the URL; many hosts answer so when a credential is missing",
         )
     if status != 200:
-        raise SourceError(f"{url} answers {status}")
+        raise SourceError(
+            f"{url} answers {status}", hint="ask whoever runs the git server; the hub tries again by itself"
+        )
 
 
 def _redirected(remote: Remote, target: str) -> Remote:
