@@ -100,6 +100,16 @@ class Commands:
         await tx.do(insert(commands), [{"command": command.id, "fact": fact.to_bytes(), "at": time_text(tx.now)}])
 
 
+def require_known(parts: Parts) -> None:
+    """Refuse what could not be released now.
+
+    Raises:
+        CommandRefusedError: the database was restored and nobody adopted it yet.
+    """
+    if parts.restored.pair is not None:
+        raise CommandRefusedError(parts.restored.why, code="releaser.restored")
+
+
 def text(command: Command, name: str, default: str = "") -> str:
     """Return a text of the command's arguments.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.releaser import membership
-from services.releaser.commands import Answer, CommandRefusedError, Parts, text, texts
+from services.releaser.commands import Answer, CommandRefusedError, Parts, require_known, text, texts
 from services.releaser.registry import approved_claims, label_problem
 from services.releaser.store import Transaction
 from shared.messages.facts import Command
@@ -78,5 +78,6 @@ async def remove(tx: Transaction, command: Command, parts: Parts) -> Answer:
             code="cluster.not-joined",
             hint="use --keep",
         )
+    require_known(parts)
     await membership.prune(tx, row, parts.keys)
     return Answer(message=f"{row['cluster']} leaves the hub once its agent has deleted what Towline made there")

@@ -1,6 +1,7 @@
 """Release: raise counters, write what each target may run and delete, and sign the clusters that changed.
 
-All within the caller's one transaction, by a bounded number of statements however many targets it is about.
+All within the caller's one transaction, by a bounded number of statements however many targets it is about. A database
+that was restored releases and signs nothing: nobody would publish it, so the ledger must not tell of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from shared.messages.blobs import BundleRef
 from shared.messages.releases import Membership, Release, ReleaseState, RolloutPlace
 
 EPOCH = "epoch"
+RESTORED = "restored"
+"""What somebody knows and this database does not; nothing while it knows all."""
 IN_ONE_FACT = 200
 KEYS_LIMIT_BYTES = 16 << 20
 
@@ -71,6 +74,11 @@ async def epoch_of(tx: Transaction) -> int:
     return int(await tx.value(EPOCH, 1))
 
 
+async def outdated(tx: Transaction) -> bool:
+    """Tell whether this database was restored and nobody adopted it yet."""
+    return await tx.value(RESTORED) is not None
+
+
 async def suspended(tx: Transaction) -> dict[tuple[str, str], dict[str, str]]:
     """Return what people suspended: (cluster, app) → reason, by, until."""
     return {
@@ -81,7 +89,7 @@ async def suspended(tx: Transaction) -> dict[tuple[str, str], dict[str, str]]:
 
 async def release(tx: Transaction, wishes: Sequence[Wish], keys: HubKeys) -> None:
     """Release targets, and sign the desired state of their clusters."""
-    if not wishes:
+    if not wishes or await outdated(tx):
         return
     wishes = await _whole(tx, wishes)
     epoch, asked, now = await epoch_of(tx), await suspended(tx), time_text(tx.now)
@@ -234,6 +242,8 @@ def _stated(wish: Wish, found: Release, source: str, number: int) -> dict[str, A
 
 async def sign(tx: Transaction, names: Collection[str], keys: HubKeys) -> None:
     """Make the roster and the signed document of clusters that joined, with the next generation of each."""
+    if await outdated(tx):
+        return
     epoch, asked = await epoch_of(tx), await suspended(tx)
     written: list[dict[str, Any]] = []
     for some in portions(sorted(names)):

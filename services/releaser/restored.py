@@ -1,6 +1,6 @@
 """Notice that this database is older than what agents have seen: it was restored, and must not sign on as before.
 
-Until a person says `hub adopt`, nothing is published; then a new epoch stands above everything that was ever signed.
+Until a person says `hub adopt`, nothing is released, signed or published; then a new epoch stands above everything that was ever signed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from services.releaser.keys import HubKeys
-from services.releaser.releasing import EPOCH, Wish, epoch_of, release, sign
+from services.releaser.releasing import EPOCH, RESTORED, Wish, epoch_of, release, sign
+from services.releaser.rolling import catch_up
 from services.releaser.store import Store, Transaction
-from services.releaser.tables import desired, targets
+from services.releaser.tables import clusters, targets
 from shared.errors import PermanentError
 from shared.messages.releases import ReleaseState
 
-RESTORED = "restored"
 Pair = tuple[int, int]
 
 
@@ -49,7 +49,7 @@ class Restored:
             self.pair, self.cluster = (int(kept["epoch"]), int(kept["generation"])), str(kept["cluster"])
 
     async def notice(self, store: Store, cluster: str, pair: Pair) -> None:
-        """Stop publishing, and say so."""
+        """Stop releasing and publishing, and say so."""
         if self.pair is not None and pair <= self.pair:
             return
         first = self.pair is None
@@ -62,6 +62,7 @@ class Restored:
     async def adopt(self, tx: Transaction, keys: HubKeys) -> int:
         """Go on above everything that was ever signed: a new epoch, every cluster and target signed anew.
 
+        What was rendered meanwhile is released first, so that each target gets one release of the new epoch.
         What was released between the backup and now is not known, so agents hold all deletions until approved.
 
         Raises:
@@ -73,9 +74,10 @@ class Restored:
         await tx.set_value(EPOCH, epoch)
         await tx.set_value(RESTORED, None)
         await tx.do(update(targets).values(runs_known=False, seen_epoch=0, seen_generation=0))
-        rows = await tx.rows(select(targets).where(targets.c.state != ""))
+        await catch_up(tx, keys)
+        rows = await tx.rows(select(targets).where(targets.c.state != "", targets.c.epoch < epoch))
         again = [Wish(row, present=row.state == ReleaseState.PRESENT, again=True) for row in rows]
         await release(tx, again, keys)
-        names = {row.cluster for row in await tx.rows(select(desired.c.cluster))}
+        names = {row.cluster for row in await tx.rows(select(clusters.c.cluster))}
         await sign(tx, names - tx.touched, keys)
         return epoch

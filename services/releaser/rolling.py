@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 
 from services.releaser import holding
 from services.releaser.keys import HubKeys
-from services.releaser.releasing import Wish, release, suspended
+from services.releaser.releasing import Wish, outdated, release, suspended
 from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, Wait, next_move
 from services.releaser.store import Transaction, portions
 from services.releaser.tables import apps, clusters, rollouts, targets
@@ -95,7 +95,7 @@ async def step(
     *,
     cluster: str = "",
 ) -> None:
-    """Release what may be released now of these apps.
+    """Release what may be released now of these apps; a restored database moves nothing until it is adopted.
 
     Args:
         tx: the decision that this is part of.
@@ -104,6 +104,8 @@ async def step(
         anew: apps with a new revision: its rollout begins at the first stage.
         cluster: the only cluster where something changed.
     """
+    if await outdated(tx):
+        return
     wishes: list[Wish] = []
     asked = await suspended(tx)
     for some in portions(sorted(set(names))):
@@ -120,6 +122,15 @@ async def step(
                 continue
             wishes.extend(await _course(tx, app, plans[app], staying, anew=(anew or {}).get(app), asked=asked))
     await release(tx, wishes, keys)
+
+
+async def catch_up(tx: Transaction, keys: HubKeys) -> None:
+    """Release what waits of all apps, after a time in which nothing was released."""
+    names = [row.app for row in await tx.rows(select(targets.c.app).distinct())]
+    behind = (targets.c.state == ReleaseState.PRESENT, targets.c.listed, targets.c.content != targets.c.wanted)
+    late = await tx.rows(select(targets.c.app, func.min(targets.c.cluster)).where(*behind).group_by(targets.c.app))
+    anew = {app: await _revision_of(tx, app, cluster) for app, cluster in late}
+    await step(tx, names, keys, anew)
 
 
 async def _plans(tx: Transaction, names: Sequence[str]) -> dict[str, RolloutPlan]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from services.releaser import holding
-from services.releaser.commands import Answer, CommandRefusedError, Parts, moment, text
+from services.releaser.commands import Answer, CommandRefusedError, Parts, moment, require_known, text
 from services.releaser.keys import HubKeys
 from services.releaser.registering import FLEET
 from services.releaser.releasing import Wish, release, sign
@@ -41,6 +41,7 @@ async def _place(tx: Transaction, command: Command) -> tuple[str, str]:
 
 async def suspend(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Stop reconciling an app, a cluster or a target on purpose."""
+    require_known(parts)
     cluster, app = await _place(tx, command)
     written = text(command, "until")
     until = time_text(moment(written).astimezone(UTC)) if written else ""
@@ -55,6 +56,7 @@ async def suspend(tx: Transaction, command: Command, parts: Parts) -> Answer:
 
 async def resume(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Go on reconciling; resuming an app or a cluster resumes all its targets too."""
+    require_known(parts)
     cluster, app = await _place(tx, command)
     count = await _resume(tx, cluster, app, command.actor, parts.keys)
     return Answer({"targets": count})
@@ -102,6 +104,7 @@ async def _end_suspensions(tx: Transaction, keys: HubKeys) -> None:
 
 async def approve(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Let go what waits: tombstones and orphans of the hub, a rollout's gate, deletions that an agent holds."""
+    require_known(parts)
     name, approval = text(command, "hold"), text(command, "approval")
     kind, _, of = name.partition("/")
     if kind in _LET_GO and of:

@@ -140,6 +140,45 @@ async def test_a_restored_database_waits_for_adopt_and_then_signs_above_everythi
     assert all(pair[0] == 2 for pair in (await three.counters()).values())
 
 
+async def test_a_restored_database_releases_nothing_before_adopt_and_everything_once_after_it(three):
+    """F31: the ledger is told of no release that nobody publishes; what came meanwhile is released by adopt."""
+    await three.status("c1", (1, 99))
+    before = await three.counters()
+    await three.facts()
+
+    await three.take(rendered(2, {**ALL, ("c1", "web"): "b", ("c2", "web"): "b"}, part=fleet(THREE)))
+    await three.join("c4")
+    await three.report("c1", "web")
+    await three.pass_time(minutes=5)
+    refused = await three.command("suspend", app="db")
+    assert await three.facts("released", "removed") == []
+    assert await three.counters() == before
+    assert (refused.data["code"], "towline hub adopt" in refused.message) == ("releaser.restored", True)
+
+    await three.command("adopt")
+    told = [each for fact in await three.facts("released") for each in fact.data["releases"]]
+    assert sorted((each["cluster"], each["app"]) for each in told) == sorted(ALL)
+    assert {place for place, name in (await three.running()).items() if name == "b"} == {("c1", "web"), ("c2", "web")}
+    assert set((await three.counters()).values()) == {(2, 2)}
+    assert await three.roster("c4") == {}
+
+
+async def test_adopt_rolls_out_stage_after_stage_what_came_meanwhile(registry):
+    part = fleet(THREE, rollouts_={"standard": STAGED}, default="standard")
+    web = {(cluster, "web"): "a" for cluster in THREE}
+    await registry.take(rendered(1, web, part=part))
+    await registry.join(*THREE)
+    for cluster in THREE:
+        await registry.report(cluster, "web")
+    await registry.status("c1", (1, 99))
+    await registry.take(rendered(2, dict.fromkeys(web, "b"), part=part))
+
+    await registry.command("adopt")
+
+    assert await registry.running() == {("c1", "web"): "b", ("c2", "web"): "a", ("c3", "web"): "a"}
+    assert {pair[0] for pair in (await registry.counters()).values()} == {2}
+
+
 async def test_commands_that_cannot_be_carried_out_say_why_and_leave_nothing(three):
     for verb, arguments, code in [
         ("suspend", {"app": "nothing"}, "app.unknown"),
