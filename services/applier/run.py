@@ -77,7 +77,7 @@ class Run:
             inventory = Inventory(replace(inventory.header, recovered=True), lost)
             live = await self._look(wanted, inventory)
             self.warnings.append(f"the inventory was lost; {len(lost)} objects were found again by our marks")
-        incomplete = await self._incomplete()
+        incomplete = await self._incomplete(leaves=bool(inventory.entries.keys() - wanted.keys()))
         todo = plan(
             wanted,
             live,
@@ -166,9 +166,10 @@ class Run:
         self.tools.observer.follow(resources)
         return resources
 
-    async def _incomplete(self) -> str:
+    async def _incomplete(self, *, leaves: bool) -> str:
         """Return why the picture of the cluster, or of what other apps want, has holes."""
-        if not self.tools.may_delete():
+        # Where nothing leaves the lease stops nothing, and a crash before is no failure of this release.
+        if leaves and not self.tools.may_delete():
             return "another agent may still be writing"
         if self.tools.mapper.unsure:
             return f"the cluster does not say all that it serves: {self.tools.mapper.unsure}"

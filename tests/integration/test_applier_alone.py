@@ -166,3 +166,15 @@ async def test_a_standby_takes_over_when_the_lease_of_a_killed_agent_ends(pen, s
 
     taken = [each for each in sim.requests if each.method in {"PUT", "PATCH", "DELETE"}]
     assert [each.method for each in taken if "configmaps/two" in each.path][-1] == "DELETE"
+
+
+async def test_after_a_killed_agent_a_release_that_drops_nothing_succeeds_at_once(pen, sim):
+    """F04: who comes after waits with deletions only; a commit that needs none is no failure."""
+    async with killed_agent(pen.settings(sim, pace=SHORT_LEASE)):
+        await applied(pen)
+    # From the takeover on no deletion is allowed for as long as the default lease lasts.
+    async with killed_agent(pen.settings(sim)):
+        await pen.release("web", [config_map("one", a="2"), config_map("two")])
+        report = await pen.reported(generation=2)
+
+    assert report.result == "succeeded"
