@@ -18,6 +18,8 @@ from tests.support.replays import (
     replays_allowed,
 )
 
+ON_DEMAND = {"TOWLINE_POLLER_INTERVAL_S": "3600"}
+"""Each round asks for its own look: looks in between would take the processors from what is tested."""
 TELLING = (0, 1, 11, 12, 70, 75, 91, 179)
 """Rounds in which much happens: nothing builds, Flux's staging breaks and is mended, all overlays appear, ..."""
 
@@ -86,7 +88,8 @@ async def journey(line, local_git, replay, monkeypatch):
         async def start(rounds=None):
             served = Replay(local_git, engines)
             served.serve(replay, rounds)
-            running = await line(clusters=ENVIRONMENTS, sources={"fleet": str(local_git.path("fleet"))}, legacy=True)
+            sources = {"fleet": str(local_git.path("fleet"))}
+            running = await line(clusters=ENVIRONMENTS, sources=sources, legacy=True, environment=ON_DEMAND)
             for cluster in running.clusters:
                 install_kinds(cluster)
             await until(lambda: listed(running, len(served.plan(0).targets)), what="all targets are known")

@@ -207,15 +207,16 @@ async def running_line(
     sources: Mapping[str, str],
     legacy: bool = False,
     labels: Mapping[str, Mapping[str, str]] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Line]:
-    """Start a hub with `sources` (name → URL), simulated clusters, and their agents."""
+    """Start a hub with `sources` (name → URL) and `environment`, simulated clusters, and their agents."""
     arguments = ["hub", "run", "--data", str(folder / "hub"), "--listen", "127.0.0.1:0"]
     for name, url in sources.items():
         arguments += ["--source", f"{name}={url}"]
     (folder / "hub").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         simulated = await stack.enter_async_context(SimulatedClusters(names=list(clusters), legacy=legacy))
-        line = Line(folder, git, simulated, Child(arguments, folder / "hub.log"))
+        line = Line(folder, git, simulated, Child(arguments, folder / "hub.log", environment or {}))
         async with asyncio.TaskGroup() as line.group:
             try:
                 await line.start_hub()
