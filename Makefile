@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell deploy/newest-python)
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo test test-slow check fmt lock bench
+.PHONY: help setup demo test test-slow test-long check fmt lock bench
 
 help: ## Name the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -25,10 +25,13 @@ demo: setup ## Show the whole line on this machine with simulated clusters
 	@$(BIN)/towline demo
 
 test: setup ## Run the fast tests
-	@$(BIN)/python -m pytest -m "not slow" -n auto
+	@$(BIN)/python -m pytest -m "not slow and not long" -n auto
 
-test-slow: setup ## Run the long replays and the kill tests
+test-slow: setup ## Run the replays, the kill tests and whole user stories
 	@$(BIN)/python -m pytest -m slow
+
+test-long: setup ## Deliver every commit of every history
+	@$(BIN)/python -m pytest -m long
 
 check: setup ## Format, lint, types, architecture
 	@$(BIN)/ruff format --check .

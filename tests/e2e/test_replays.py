@@ -108,7 +108,7 @@ async def test_telling_commits_of_real_histories_arrive_and_nothing_else_changes
     assert travelled.failed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_every_commit_of_real_histories_arrives_and_nothing_else_changes(journey):
     travelled = await journey()
 
