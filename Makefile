@@ -27,10 +27,10 @@ demo: setup ## Show the whole line on this machine with simulated clusters
 test: setup ## Run the fast tests
 	@$(BIN)/python -m pytest -m "not slow and not long" -n auto
 
-test-slow: setup ## Run the replays, the kill tests and whole user stories
+test-slow: setup ## Run the replays and whole user stories
 	@$(BIN)/python -m pytest -m slow
 
-test-long: setup ## Deliver every commit of every history
+test-long: setup ## Kill programs, lose buses, deliver every commit of every history
 	@$(BIN)/python -m pytest -m long
 
 check: setup ## Format, lint, types, architecture

@@ -68,7 +68,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_programs_that_die_at_named_points_change_nothing(apart, local_git, podinfo):
     """A12, F01-F03: each dies in the middle of a commit's way, before or after it said or stored something."""
     commits = podinfo(len(POINTS) + 2)
@@ -84,7 +84,7 @@ async def test_programs_that_die_at_named_points_change_nothing(apart, local_git
     await judged(line, tips)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_kills_at_random_moments_change_nothing(apart, local_git, podinfo):
     """A12, F01-F04: programs and agents are killed all the time while commits travel."""
     commits = podinfo(12)
