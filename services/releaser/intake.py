@@ -85,8 +85,7 @@ async def take(tx: Transaction, message: Rendered, listing: RenderListing, lists
     await step(tx, changed, keys, anew)
     if known and not message.clusters_version:
         # The index was not on the bus, as after a loss of it: this commit was made for the clusters of git alone.
-        tx.registry = True
-        tx.ask_poller("render", {"source": message.source}, "clusters")
+        await registering.ask_renders(tx, [message.source])
     return True
 
 

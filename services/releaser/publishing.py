@@ -27,7 +27,6 @@ from shared.bus.storing import store_blob
 from shared.bus.together import each_of
 from shared.core.canonical import decode
 from shared.core.seal import decompressed
-from shared.core.times import time_text
 from shared.errors import PermanentError, TransientError
 from shared.messages.blobs import BlobRef
 from shared.messages.releases import ClusterIndex, Membership
@@ -36,6 +35,8 @@ from shared.runtime.logs import get_logger
 
 AT_ONCE = 32
 RETRY_S = 2.0
+REGISTRY_PAUSE_S = 1.0
+"""Changes of the registry that come closer together are told, and rendered for, together: each costs by all clusters."""
 RENDER_AGAIN_S = 30.0
 ROSTER_LIMIT_BYTES = 64 << 20
 FACTS_AT_ONCE = 64
@@ -67,6 +68,7 @@ class Publisher:
     """Seconds, never going back."""
     _due: set[str] = field(default_factory=set)
     _registry: bool = True
+    _registry_told_at: float = -REGISTRY_PAUSE_S
     _facts: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _sequences: dict[str, int] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Publisher:
         """Publish until the program stops."""
         while not life.stopping.is_set():
             try:
-                async with asyncio.timeout(None if not self._behind else RETRY_S):
+                async with asyncio.timeout(self._patience()):
                     await self._wake.wait()
             except TimeoutError:
                 log.debug("publishing_retried", clusters=len(self._due))
@@ -122,14 +124,19 @@ class Publisher:
         """Wake the loop, to end."""
         self._wake.set()
 
-    @property
-    def _behind(self) -> bool:
-        return bool(self._due) or self._registry or self._facts
+    def _patience(self) -> float | None:
+        """Return how long nothing needs to be done unless something happens, in seconds; None: for ever."""
+        if self._due or self._facts:
+            return RETRY_S
+        return max(self._registry_pause(), 0.0) or RETRY_S if self._registry else None
+
+    def _registry_pause(self) -> float:
+        return self._registry_told_at + REGISTRY_PAUSE_S - self.clock()
 
     async def publish(self) -> None:
         """Publish what is due, as far as it goes now."""
         # The index of clusters first: what the poller is asked for has renderers read it.
-        if self._registry:
+        if self._registry and self._registry_pause() <= 0:
             await self._tell_clusters()
         if self._facts:
             await self._tell_facts()
@@ -155,22 +162,19 @@ class Publisher:
             log.warning("fact_dropped", subject=row.subject, bytes=len(row.body), reason=error.message)
 
     async def _tell_clusters(self) -> None:
-        self._registry = False
+        self._registry, self._registry_told_at = False, self.clock()
         async with self.store.reading() as view:
             untold, version, index = await registering.untold(view)
-        if not untold:
-            return
         try:
-            body = ClusterIndex(version=version, clusters=tuple(index)).to_bytes()
-            await self.bus.publish(subjects.cluster(subjects.HUB), body)
+            if untold:
+                body = ClusterIndex(version=version, clusters=tuple(index)).to_bytes()
+                await self.bus.publish(subjects.cluster(subjects.HUB), body)
             await each_of(self._tell_cluster, untold, at_once=AT_ONCE)
         except TransientError:
             self._registry = True
             raise
         async with self.store.deciding() as transaction:
-            for each in untold:
-                same = (clusters.c.cluster == each.cluster, clusters.c.updated_at == time_text(each.updated_at))
-                await transaction.do(update(clusters).where(*same).values(told=True))
+            await registering.told(transaction, untold, version)
 
     async def _tell_cluster(self, cluster: Any) -> None:
         await self.bus.publish(subjects.cluster(cluster.cluster), cluster.to_bytes())

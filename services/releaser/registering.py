@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 
 from services.releaser.registry import Effective, Rules, Said, effective, membership_in_git
 from services.releaser.store import Transaction, portions
@@ -15,7 +15,7 @@ from shared.core.times import time_text
 from shared.messages.releases import Cluster, Membership
 from shared.messages.renders import DeclaredCluster, FleetPart
 
-VERSION, FLEET = "clusters-version", "fleet"
+VERSION, FLEET, ASKED = "clusters-version", "fleet", "clusters-asked"
 
 
 async def fleet(tx: Transaction) -> tuple[str, FleetPart | None]:
@@ -53,9 +53,9 @@ async def declare(tx: Transaction, source: str, part: FleetPart, *, complete: bo
         else:
             changed.append(row)
     names = await recount(tx, changed, rules(part), asked=False, before=rows)
-    others = await tx.rows(select(sources.c.source).where(sources.c.source != source))
-    for other in others if names else ():
-        tx.ask_poller("render", {"source": other.source}, "clusters")
+    if names:
+        others = await tx.rows(select(sources.c.source).where(sources.c.source != source))
+        await ask_renders(tx, [other.source for other in others])
 
 
 def new_row(name: str) -> dict[str, Any]:
@@ -116,8 +116,29 @@ async def recount(
     if relabelled:
         await tx.set_value(VERSION, version)
         if asked:
-            tx.ask_poller("render", {}, "clusters")
+            await ask_renders(tx, [""])
     return relabelled
+
+
+async def ask_renders(tx: Transaction, names: Sequence[str]) -> None:
+    """Have these sources (an empty name: all) rendered once the bus has the index of clusters as it is now."""
+    asked = set((await tx.value(ASKED, {})).get("sources", ()))
+    if names:
+        await tx.set_value(ASKED, {"version": await tx.value(VERSION, 0), "sources": sorted(asked | {*names})})
+        tx.registry = True
+
+
+async def told(tx: Transaction, said: Iterable[Cluster], version: int) -> None:
+    """Note that CLUSTERS says these and the index of this version, and ask for the renders that waited for it."""
+    same = (clusters.c.cluster == bindparam("at_cluster"), clusters.c.updated_at == bindparam("at"))
+    rows = [{"at_cluster": each.cluster, "at": time_text(each.updated_at)} for each in said]
+    await tx.do(update(clusters).where(*same).values(told=True), rows)
+    asked = await tx.value(ASKED)
+    if not asked or asked["version"] > version:
+        return
+    await tx.set_value(ASKED, None)
+    for name in [""] if "" in asked["sources"] else asked["sources"]:
+        tx.ask_poller("render", {"source": name} if name else {}, "clusters")
 
 
 async def stored_rows(tx: Transaction, names: Iterable[str]) -> dict[str, dict[str, Any]]:

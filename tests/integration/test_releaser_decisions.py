@@ -205,6 +205,17 @@ async def test_a_render_without_the_index_takes_nothing_from_clusters_of_the_hub
     assert (again.verb, again.arguments) == ("render", {"source": "fleet"})
 
 
+async def test_clusters_that_join_together_are_rendered_for_together(registry):
+    for number in range(20):
+        await registry.join(f"c{number}", labels={"env": "prod"})
+    await registry.take(rendered(1, {("c1", "web"): "a"}, source="apps"))
+
+    (asked,) = await registry.asked_poller()
+
+    assert (asked.verb, asked.arguments) == ("render", {})
+    assert len(await registry.asked_poller()) == 1
+
+
 places = st.tuples(st.sampled_from(["c1", "c2"]), st.sampled_from(["web", "api"]))
 renders = st.tuples(
     st.integers(1, 8),

@@ -167,6 +167,10 @@ class Line:
         return [fact for fact in found if not kinds or fact.type in kinds]
 
     async def asked_poller(self):
+        """Return what the poller was asked for, once the bus has the index of clusters."""
+        async with self.store.deciding() as tx:
+            said, version, _ = await registering.untold(tx)
+            await registering.told(tx, said, version)
         rows = await self.rows(outbox)
         return [Command.from_bytes(row["body"]) for row in rows if ".command.poller." in row["subject"]]
 
