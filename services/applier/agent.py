@@ -94,7 +94,7 @@ class Agent:
             damaged=known.damaged,
             fence=lease.fence,
             confirm=lambda: confirm_cluster(means.session, here.uid),
-            may_delete=lambda: lease.may_delete,
+            deletes_from=lambda: lease.deletes_from,
             accepted=lambda: self._desire.accepted,
             changed=self._reporting.changed,
             stopping=means.life.stopping.is_set,

@@ -16,6 +16,7 @@ from services.applier.plan import prune_obstacle
 from services.applier.planned import (
     Blocked,
     Create,
+    Deferred,
     Failed,
     Orphan,
     Outcome,
@@ -87,6 +88,8 @@ class Execution:
         """Return why the next wave must not begin (E7, C9)."""
         if failed := self._failed(wave):
             return f"{failed[0]} failed"
+        if waiting := [key for key in wave if isinstance(self.outcomes.get(key), Deferred)]:
+            return f"{waiting[0]} waits"
         return await self.healthy(wave) if self.options.wait else ""
 
     async def _stage(self, stage: Stage) -> None:
@@ -142,7 +145,7 @@ class Execution:
     def _blocker(self, key: ObjectKey) -> ObjectKey | None:
         """Return what this object needs and did not get: its namespace, or its kind's definition (E7)."""
         namespace = ObjectKey("", "Namespace", "", key.namespace)
-        if key.namespace and isinstance(self.outcomes.get(namespace), Failed | Blocked):
+        if key.namespace and isinstance(self.outcomes.get(namespace), Failed | Blocked | Deferred):
             return namespace
         for definition in self._failed(self.outcomes):
             if (definition.group, definition.kind) == CRD and self._defines(definition, key):

@@ -46,6 +46,7 @@ class Lease:
     held_until: float = 0.0
     """Monotonic; 0 while it is not held."""
     deletes_from: float = 0.0
+    """Monotonic: before it nothing is deleted, for a predecessor may still be writing (M4)."""
     _version: str = ""
     _seen: tuple[str, float] = field(default=("", 0.0))
     """The version of somebody else's lease, and since when it did not change."""
@@ -100,11 +101,6 @@ class Lease:
         """
         if time.monotonic() >= self.held_until:
             raise LostLeaseError("this agent does not hold the lease of its cluster now")
-
-    @property
-    def may_delete(self) -> bool:
-        """Tell whether no predecessor can be writing any more."""
-        return time.monotonic() >= self.deletes_from
 
     async def _try(self) -> bool:
         """Take or renew the lease; False while it is somebody else's."""

@@ -51,6 +51,11 @@ class Account:
     changed: bool
     """Something in the cluster is different now."""
 
+    @property
+    def applied(self) -> dict[ObjectKey, Outcome]:
+        """Return what was applied."""
+        return {key: each for key, each in self.outcomes.items() if isinstance(each, Applied)}
+
 
 @dataclass(slots=True)
 class Run:
@@ -64,6 +69,8 @@ class Run:
     healing: bool
     fights: Fights
     superseded: Callable[[], bool]
+    begun: Account | None = None
+    """The run before, whose deletions had to wait: whoever is told hears of both as one."""
     warnings: list[str] = field(default_factory=list)
 
     async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
@@ -77,7 +84,7 @@ class Run:
             inventory = Inventory(replace(inventory.header, recovered=True), lost)
             live = await self._look(wanted, inventory)
             self.warnings.append(f"the inventory was lost; {len(lost)} objects were found again by our marks")
-        incomplete = await self._incomplete(leaves=bool(inventory.entries.keys() - wanted.keys()))
+        incomplete = await self._incomplete()
         todo = plan(
             wanted,
             live,
@@ -101,6 +108,10 @@ class Run:
         self.fights.corrected(
             (step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)), time.monotonic()
         )
+        if self.begun is not None:
+            outcomes = {**self.begun.applied, **outcomes}
+            drift = (*self.begun.drift, *drift)
+            self.warnings.extend(self.begun.warnings)
         return Account(
             inventory=after,
             summary=summary(todo, outcomes, superseded=self.superseded()),
@@ -129,10 +140,12 @@ class Run:
                 pace=self.tools.pace,
                 timeout_s=self.options.timeout_s,
                 fence=self.tools.fence,
+                deletes_from=self.tools.deletes_from,
                 recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
                 warn=self.warnings.append,
                 ignore=self.options.ignore,
                 yields=self.options.conflicts is Conflicts.YIELD,
+                compat=self.options.compat,
             ),
             self.options,
             superseded=self.superseded,
@@ -166,11 +179,8 @@ class Run:
         self.tools.observer.follow(resources)
         return resources
 
-    async def _incomplete(self, *, leaves: bool) -> str:
+    async def _incomplete(self) -> str:
         """Return why the picture of the cluster, or of what other apps want, has holes."""
-        # Where nothing leaves the lease stops nothing, and a crash before is no failure of this release.
-        if leaves and not self.tools.may_delete():
-            return "another agent may still be writing"
         if self.tools.mapper.unsure:
             return f"the cluster does not say all that it serves: {self.tools.mapper.unsure}"
         unknown = await self.tools.desires.unknown(self.app, DESIRES_S)

@@ -8,6 +8,7 @@ at again; nothing here guesses.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,7 @@ from services.applier.options import IgnoreRule
 from services.applier.planned import (
     Applied,
     Create,
+    Deferred,
     Failed,
     Gone,
     Orphan,
@@ -40,6 +42,7 @@ from services.applier.planned import (
     Released,
     SkipReason,
 )
+from services.applier.policy import Leave
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
@@ -80,11 +83,15 @@ class Steps:
     """Raises when this agent is no longer the one that may write."""
     recreates: Callable[[Wanted], bool]
     """Tells whether an object may be deleted and made anew when it cannot be changed."""
+    deletes_from: Callable[[], float]
+    """Monotonic: before it nothing is deleted or given up (M4)."""
     warn: Callable[[str], None]
     ignore: tuple[IgnoreRule, ...] = ()
     """Fields that are left to whoever else owns them (I8)."""
     yields: bool = False
     """Fields in conflict are left to their owners (G3)."""
+    compat: bool = True
+    """The names of other tools count on live objects."""
 
     async def apply(self, step: Create | Patch) -> Outcome:
         """Apply an object."""
@@ -94,7 +101,7 @@ class Steps:
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
             before = self.observer.present(step.key)  # read first: the watch may tell of our write before the answer
-            reply = await self._patch(resource, step.key, _with_uid(body, uid), force=step.force)
+            reply = await self._patch(resource, step, _with_uid(body, uid))
             if reply.ok and reply.body is not None:
                 return await self._applied(step.wanted, reply, reply.body, before)
             failure = reply.failure(step.key)
@@ -111,6 +118,8 @@ class Steps:
 
     async def recreate(self, step: Recreate) -> Outcome:
         """Delete an object, wait until it is gone, make it anew (H3)."""
+        if self._early():
+            return Deferred()
         resource = await self._wanted(step.wanted)
         await self._delete(resource, step.key, step.uid, step.propagation)
         outcome = await self.apply(Create(step.wanted))
@@ -121,6 +130,8 @@ class Steps:
 
     async def prune(self, step: Prune) -> Outcome:
         """Delete an object that is still ours, still the same, and not to be kept (F4, F6)."""
+        if self._early():
+            return Deferred()
         resource = self._served_as(step.key)
         for attempt in range(ATTEMPTS):
             live = await self._read(resource, step.key)
@@ -129,7 +140,8 @@ class Steps:
                 return Gone()
             if live.uid != step.uid or not is_ours(live, self.app, step.key):
                 return Released(SkipReason.NOT_OURS)
-            if live.keep or live.ignored:
+            asks = live.asks(compat=self.compat)
+            if asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP:
                 return await self.orphan(Orphan(step.key, step.version, step.uid))
             try:
                 await self._delete(
@@ -149,6 +161,8 @@ class Steps:
 
     async def orphan(self, step: Orphan) -> Outcome:
         """Take our marks off an object and leave it; never by applying less, which would take its fields (F4)."""
+        if self._early():
+            return Deferred()
         resource = self._served_as(step.key)
         path = resource.path(step.key.namespace, step.key.name)
         for _ in range(ATTEMPTS):
@@ -169,6 +183,9 @@ class Steps:
             if failure.error is not ErrorClass.STALE:
                 break
         return Failed(failure)
+
+    def _early(self) -> bool:
+        return time.monotonic() < self.deletes_from()
 
     async def resource(self, key: ObjectKey, version: str, *, wait_s: float = 0.0) -> Resource | None:
         """Return where a kind is served; what is not known is looked up anew, for `wait_s` at the longest."""
@@ -246,9 +263,13 @@ class Steps:
         reply = await self._send(Request("GET", path, accept=METADATA))
         return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
 
-    async def _patch(self, resource: Resource, key: ObjectKey, body: bytes, *, force: bool) -> Reply:
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
-        path = resource.path(key.namespace, key.name)
+    async def _patch(self, resource: Resource, step: Create | Patch, body: bytes) -> Reply:
+        query = {
+            "fieldManager": MANAGER,
+            "force": "true" if step.force else "false",
+            "fieldValidation": "Strict" if step.wanted.policy.validate else "Ignore",
+        }
+        path = resource.path(step.key.namespace, step.key.name)
         return await self._write(Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA))
 
     async def _applied(

@@ -11,6 +11,7 @@ from services.applier.planned import (
     Applied,
     Blocked,
     Create,
+    Deferred,
     Failed,
     Gone,
     Orphan,
@@ -41,7 +42,8 @@ _KEPT = {SkipReason.KEPT, SkipReason.NOT_OURS, SkipReason.HELD, SkipReason.SUPPR
 class Summary:
     """What a report says about one run."""
 
-    result: Result
+    result: Result | None
+    """None while deletions wait for the end of an older lease: the release is on its way, and nothing is reported."""
     sync: Sync
     reason: str
     message: str
@@ -62,7 +64,7 @@ def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bo
         result=result,
         sync=sync,
         reason=reason,
-        message=_message(told, failures, todo),
+        message=_message(told, failures, todo, outcomes),
         counts=Counts(
             objects=sum(len(stage.steps) for stage in todo.applies),
             **{word: told[word] for word in Counts.__dataclass_fields__ if word != "objects"},
@@ -76,12 +78,12 @@ def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bo
 def _word(step: Step, outcome: Outcome | None) -> str:
     """Return the field of `Counts` under which a step counts."""
     match step, outcome:
+        case ((Create() | Patch() | Recreate() | Skip(reason=SkipReason.UNCHANGED)), Applied()):
+            return _applied_word(step, outcome)
         case Skip(), _:
             return _skip_word(step.reason)
         case _, Failed():
             return "failed"
-        case ((Create() | Patch() | Recreate()), Applied()):
-            return _applied_word(step, outcome)
         case Prune(), Gone():
             return "pruned"
         case ((Prune() | Orphan()), (Released() | Gone())):
@@ -90,12 +92,14 @@ def _word(step: Step, outcome: Outcome | None) -> str:
             return "skipped"
 
 
-def _applied_word(step: Create | Patch | Recreate, outcome: Applied) -> str:
+def _applied_word(step: Create | Patch | Recreate | Skip, outcome: Applied) -> str:
     if isinstance(step, Recreate):
         return "recreated"
     if not outcome.changed:
         return "unchanged"
-    return "created" if isinstance(step, Create) else "patched"
+    # What is unchanged now was applied by the run that this one goes on with.
+    created = isinstance(step, Create) or (isinstance(step, Skip) and outcome.created)
+    return "created" if created else "patched"
 
 
 def _skip_word(reason: SkipReason) -> str:
@@ -121,7 +125,7 @@ def _failure(key: ObjectKey, failure: Failure) -> ObjectFailure:
 
 def _judged(
     todo: Plan, outcomes: Mapping[ObjectKey, Outcome], told: Mapping[str, int], *, superseded: bool
-) -> tuple[Result, Sync, str]:
+) -> tuple[Result | None, Sync, str]:
     """Return how a run ended, and the reason in one word."""
     if superseded:
         return Result.SUPERSEDED, Sync.APPLYING, "Superseded"
@@ -129,14 +133,25 @@ def _judged(
     if told.get("failed", 0):
         result = Result.PARTIAL if well else Result.FAILED
         return result, Sync.OUT_OF_SYNC, result.value.capitalize()
+    if unfinished := _unfinished(todo, outcomes):
+        return unfinished
+    drifted = any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps())
+    return (Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted") if drifted else (Result.SUCCEEDED, Sync.SYNCED, "")
+
+
+def _unfinished(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> tuple[Result | None, Sync, str] | None:
+    """Return how a run without failures ended that did not do all."""
+    if _deferred(outcomes):
+        return None, Sync.APPLYING, "DeletionsWait"
     if any(isinstance(outcome, Blocked) for outcome in outcomes.values()):
         return Result.PARTIAL, Sync.OUT_OF_SYNC, "Blocked"
     if todo.held is not None:
         return Result.HELD, Sync.HELD, todo.held.reason.value
-    if todo.suppressed:
-        return Result.PARTIAL, Sync.OUT_OF_SYNC, "PruneSuppressed"
-    drifted = any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps())
-    return (Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted") if drifted else (Result.SUCCEEDED, Sync.SYNCED, "")
+    return (Result.PARTIAL, Sync.OUT_OF_SYNC, "PruneSuppressed") if todo.suppressed else None
+
+
+def _deferred(outcomes: Mapping[ObjectKey, Outcome]) -> int:
+    return sum(isinstance(outcome, Deferred) for outcome in outcomes.values())
 
 
 def _hold(todo: Plan) -> Hold | None:
@@ -146,7 +161,9 @@ def _hold(todo: Plan) -> Hold | None:
     return Hold(held.reason.value, tuple(str(key) for key in held.keys[:LISTED]), len(held.keys), held.approval)
 
 
-def _message(told: Mapping[str, int], failures: list[ObjectFailure], todo: Plan) -> str:
+def _message(
+    told: Mapping[str, int], failures: list[ObjectFailure], todo: Plan, outcomes: Mapping[ObjectKey, Outcome]
+) -> str:
     """Return one line for people: how many of what, and the first trouble (E11)."""
     counted = ", ".join(f"{told[word]} {word}" for word in Counts.__dataclass_fields__ if told.get(word))
     parts = [counted or "nothing to do"]
@@ -154,6 +171,8 @@ def _message(told: Mapping[str, int], failures: list[ObjectFailure], todo: Plan)
         parts.append(f"{failures[0].key}: {failures[0].message or failures[0].code}"[:512])
     if todo.held:
         parts.append(f"{len(todo.held.keys)} deletions wait for approval ({todo.held.reason})")
+    if deferred := _deferred(outcomes):
+        parts.append(f"{deferred} deletions wait until no earlier agent can be writing")
     if todo.suppressed:
         parts.append(f"nothing is pruned: {todo.suppressed}"[:512])
     return "; ".join(parts)

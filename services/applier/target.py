@@ -89,6 +89,8 @@ class Target:
         """What a watch told of during a run."""
         self._judged: dict[ObjectKey, Present | None] = {}
         """Objects that are not as we left them, in the state in which a run let them be."""
+        self._begun: Account | None = None
+        """The last run at this release, while its deletions wait."""
         self._due = Due()
         self._fights = Fights()
         self.running = False
@@ -99,6 +101,7 @@ class Target:
             self._fresh = True
             self._due.failures = 0
             self._fights.forget()
+            self._begun = None
             self.standing = Standing(Sync.APPLYING)
             self._tools.desires.expect(self.app)
         elif (
@@ -277,6 +280,7 @@ class Target:
             healing=trigger in {"drift", "verify"},
             fights=self._fights,
             superseded=lambda: self._fresh or self._tools.stopping(),
+            begun=self._begun,
             warnings=list(taken.warnings),
         )
         account = await run.run(taken.wanted, self.inventory)
@@ -296,6 +300,9 @@ class Target:
         if account.contested:
             self.standing.reason = "Contested"
             self.standing.message = f"somebody changes {account.contested[0]} back again and again"
+        self._begun = account if summary.result is None else None
+        if self._begun:
+            return
         # An unchanged app that was looked at again is no news.
         if trigger in {"release", "resume", "sync"} or account.changed or account.drift or summary.failures:
             await self._tools.reporter.run_ended(self, release, account, trigger, started)
@@ -303,6 +310,8 @@ class Target:
             await self._forget()
 
     def _retry_at(self, account: Account, now: float) -> float:
+        if account.summary.result is None:
+            return self._tools.deletes_from()
         if account.summary.result in {Result.SUCCEEDED, Result.HELD, Result.SUPERSEDED} and not account.incomplete:
             self._due.failures = 0
             return float("inf")

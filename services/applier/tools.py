@@ -90,7 +90,8 @@ class Tools:
     """Raises when another agent may be writing."""
     confirm: Callable[[], Awaitable[None]]
     """Raises when the cluster is not the one that this agent belongs to."""
-    may_delete: Callable[[], bool]
+    deletes_from: Callable[[], float]
+    """Monotonic: before it nothing is deleted."""
     accepted: Callable[[], Accepted]
     changed: Callable[[], None]
     """Called when the status says something else now."""

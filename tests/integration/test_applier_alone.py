@@ -16,7 +16,7 @@ from services.applier.settings import Pace
 from services.applier.vault import Vault
 from services.applier.verify import Accepted
 from shared.bus.keys import public_of
-from tests.support.agents import QUICK_AGENT, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, QUICK_AGENT, WAIT_S, config_map, killed_agent, running
 
 NOWHERE = "nats://127.0.0.1:9"
 SHORT_LEASE = replace(QUICK_AGENT, lease_s=1.0, renew_lease_s=0.2)
@@ -41,6 +41,14 @@ async def eventually(check):
 async def applied(pen, *objects):
     await pen.release("web", list(objects) or [config_map("one"), config_map("two")])
     return await pen.reported(result="succeeded")
+
+
+async def left_by_a_killed_agent(pen, sim, *objects):
+    """Leave a cluster as an agent does that was killed after its first release: its lease runs on for a second."""
+    async with killed_agent(pen.settings(sim, pace=SHORT_LEASE)):
+        await applied(pen, *objects)
+    lease = sim.store.get("coordination.k8s.io/v1", "Lease", "towline", "towline-agent")
+    sim.store.patch(lease, {"spec": {"holderIdentity": "one that was killed"}})
 
 
 async def move_identity(pen, sim, *, bus=""):
@@ -155,10 +163,7 @@ async def test_a_standby_takes_over_as_soon_as_the_first_stops(pen, sim):
 
 async def test_a_standby_takes_over_when_the_lease_of_a_killed_agent_ends(pen, sim):
     """M4: it waits for one whole lease, and deletes nothing for another one."""
-    async with killed_agent(pen.settings(sim, pace=SHORT_LEASE)):
-        await applied(pen)
-    lease = sim.store.get("coordination.k8s.io/v1", "Lease", "towline", "towline-agent")
-    sim.store.patch(lease, {"spec": {"holderIdentity": "one that was killed"}})
+    await left_by_a_killed_agent(pen, sim)
     async with running(pen.settings(sim, pace=SHORT_LEASE)):
         await pen.release("web", [config_map("one", a="2")])
         await eventually(lambda: data_of(sim, "one") == {"a": "2"})
@@ -170,11 +175,27 @@ async def test_a_standby_takes_over_when_the_lease_of_a_killed_agent_ends(pen, s
 
 async def test_after_a_killed_agent_a_release_that_drops_nothing_succeeds_at_once(pen, sim):
     """F04: who comes after waits with deletions only; a commit that needs none is no failure."""
-    async with killed_agent(pen.settings(sim, pace=SHORT_LEASE)):
-        await applied(pen)
-    # From the takeover on no deletion is allowed for as long as the default lease lasts.
-    async with killed_agent(pen.settings(sim)):
+    await left_by_a_killed_agent(pen, sim)
+    # For an hour from the takeover on no deletion is allowed.
+    async with killed_agent(pen.settings(sim, pace=replace(SHORT_LEASE, lease_s=3600.0))):
         await pen.release("web", [config_map("one", a="2"), config_map("two")])
         report = await pen.reported(generation=2)
 
-    assert report.result == "succeeded"
+    assert (report.result, report.settled) == ("succeeded", True)
+
+
+async def test_after_a_killed_agent_deletions_wait_and_the_release_is_applying_meanwhile(pen, sim):
+    """M4, F04: what needs no deletion is done at once; nothing is reported before the rest is, and then as one run."""
+    fixed = {**config_map("fixed"), "immutable": True}
+    await left_by_a_killed_agent(pen, sim, config_map("one"), config_map("two"), fixed)
+    async with running(pen.settings(sim, pace=replace(SHORT_LEASE, lease_s=2.0))):
+        options = {**OPTIONS, "onImmutable": "recreate"}
+        await pen.release("web", [config_map("one", a="2"), {**fixed, "data": {"a": "2"}}], options=options)
+        await pen.stands("web", sync="Applying", reason="DeletionsWait")
+        meanwhile = [data_of(sim, name) for name in ("one", "two", "fixed")]
+        report = await pen.reported(generation=2)
+
+    assert meanwhile == [{"a": "2"}, {"a": "1"}, {"a": "1"}]
+    assert [data_of(sim, name) for name in ("one", "two", "fixed")] == [{"a": "2"}, None, {"a": "2"}]
+    assert (report.result, report.settled) == ("succeeded", True)
+    assert (report.counts.patched, report.counts.pruned, report.counts.failed) == (2, 1, 0)

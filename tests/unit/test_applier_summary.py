@@ -6,6 +6,7 @@ from services.applier.planned import (
     Applied,
     Blocked,
     Create,
+    Deferred,
     Failed,
     Gone,
     Orphan,
@@ -104,6 +105,21 @@ HELD = Held(HoldReason.PRUNE_GUARD, tuple(key(f"k{n:02}") for n in range(60)), "
         ),
         (plan([Skip(key("a"), SkipReason.CONFLICT)]), {}, Result.FAILED, Sync.OUT_OF_SYNC, "Failed"),
         (plan([Create(wanted("a"))]), {key("a"): Blocked("x")}, Result.PARTIAL, Sync.OUT_OF_SYNC, "Blocked"),
+        (plan([], [Prune(key("a"), "v1", "u")]), {key("a"): Deferred()}, None, Sync.APPLYING, "DeletionsWait"),
+        (
+            plan([Patch(wanted("a"), "u"), Patch(wanted("b"), "u")]),
+            {key("a"): Deferred(), key("b"): Blocked("a waits")},
+            None,
+            Sync.APPLYING,
+            "DeletionsWait",
+        ),
+        (
+            plan([Create(wanted("a"))], [Prune(key("b"), "v1", "u")]),
+            {key("a"): FAILURE, key("b"): Deferred()},
+            Result.FAILED,
+            Sync.OUT_OF_SYNC,
+            "Failed",
+        ),
         (plan(held=HELD), {}, Result.HELD, Sync.HELD, "PruneGuard"),
         (plan(suppressed="discovery is partial"), {}, Result.PARTIAL, Sync.OUT_OF_SYNC, "PruneSuppressed"),
         (plan([Skip(key("a"), SkipReason.DRIFT_REPORTED)]), {}, Result.SUCCEEDED, Sync.OUT_OF_SYNC, "Drifted"),
@@ -113,6 +129,17 @@ def test_how_a_run_ended(todo, outcomes, result, sync, reason):
     found = summary(todo, outcomes)
 
     assert (found.result, found.sync, found.reason) == (result, sync, reason)
+
+
+def test_what_an_earlier_part_of_a_run_did_is_counted():
+    todo = plan([Skip(key(name), SkipReason.UNCHANGED) for name in "abc"])
+    before = {
+        key("a"): DONE,
+        key("b"): Applied("u", "1", "o", created=True),
+        key("c"): Applied("u", "1", "o", changed=False),
+    }
+
+    assert summary(todo, before).counts == Counts(objects=3, created=1, patched=1, unchanged=1)
 
 
 def test_a_superseded_run_says_so():
