@@ -15,8 +15,7 @@ from sqlalchemy import select, update
 
 from services.releaser import registering
 from services.releaser.keys import HubKeys
-from services.releaser.restored import Restored
-from services.releaser.sign import read_desired
+from services.releaser.restored import Restored, newer_on_bus
 from services.releaser.store import Store, Transaction, portions
 from services.releaser.tables import clusters, desired
 from shared import subjects
@@ -224,12 +223,8 @@ class Publisher:
         if stored.data == row.envelope:
             self._sequences[row.cluster] = stored.sequence
             return stored.sequence, True
-        try:
-            document = read_desired(stored.data, self.keys)
-        except PermanentError:
-            return stored.sequence, False  # not ours: whoever wrote it, agents do not believe it
-        pair = (document.epoch, document.generation)
-        if pair >= (row.epoch, row.generation) and not await self._outrun(row):
+        pair = newer_on_bus(stored, row, self.keys)
+        if pair is not None and not await self._outrun(row):
             await self.restored.notice(self.store, row.cluster, pair)
             raise OlderDatabaseError(f"the bus holds {pair} of {row.cluster}, the database {row.generation}")
         return stored.sequence, False

@@ -1,22 +1,29 @@
 """Notice that this database is older than what agents have seen: it was restored, and must not sign on as before.
 
-Until a person says `hub adopt`, nothing is released, signed or published; then a new epoch stands above everything that was ever signed.
+The bus is asked before anything is decided: a release that nobody will publish must not be stated either. Until a person says `hub adopt`, nothing is released, signed or published; then a new epoch stands above everything that was ever signed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select, update
 
 from services.releaser.keys import HubKeys
 from services.releaser.releasing import EPOCH, RESTORED, Wish, epoch_of, release, sign
 from services.releaser.rolling import catch_up
+from services.releaser.sign import read_desired
 from services.releaser.store import Store, Transaction
-from services.releaser.tables import clusters, targets
+from services.releaser.tables import clusters, desired, targets
+from shared import subjects
+from shared.bus.connection import Bus
+from shared.bus.together import each_of
+from shared.bus.values import Stored
 from shared.errors import PermanentError
 from shared.messages.releases import ReleaseState
 
+AT_ONCE = 32
 Pair = tuple[int, int]
 
 
@@ -47,6 +54,29 @@ class Restored:
             kept = await view.value(RESTORED)
         if kept:
             self.pair, self.cluster = (int(kept["epoch"]), int(kept["generation"])), str(kept["cluster"])
+
+    async def compare(self, bus: Bus, store: Store, keys: HubKeys) -> None:
+        """Read every document on the bus, those of clusters that this database does not know too.
+
+        Raises:
+            TransientError: the bus cannot be read now.
+        """
+        columns = [desired.c[name] for name in ("cluster", "epoch", "generation", "envelope")]
+        async with store.reading() as view:
+            ours = {row.cluster: row for row in await view.rows(select(*columns))}
+        ahead: dict[str, Pair] = {}
+
+        async def look(subject: str) -> None:
+            cluster = subjects.token(subject, 1)
+            stored = await bus.last(subjects.DESIRED, subject)
+            pair = newer_on_bus(stored, ours.get(cluster), keys) if stored else None
+            if pair is not None:
+                ahead[cluster] = pair
+
+        await each_of(look, await bus.stored_subjects(subjects.DESIRED, subjects.desired("*")), at_once=AT_ONCE)
+        if ahead:
+            cluster, pair = max(ahead.items(), key=lambda item: item[1])
+            await self.notice(store, cluster, pair)
 
     async def notice(self, store: Store, cluster: str, pair: Pair) -> None:
         """Stop releasing and publishing, and say so."""
@@ -81,3 +111,15 @@ class Restored:
         names = {row.cluster for row in await tx.rows(select(clusters.c.cluster))}
         await sign(tx, names - tx.touched, keys)
         return epoch
+
+
+def newer_on_bus(stored: Stored, row: Any | None, keys: HubKeys) -> Pair | None:
+    """Return the counters of a document of ours that the row of its cluster cannot have led to."""
+    if row is not None and stored.data == row.envelope:
+        return None
+    try:
+        document = read_desired(stored.data, keys)
+    except PermanentError:
+        return None  # not ours: whoever wrote it, agents do not believe it
+    pair = (document.epoch, document.generation)
+    return pair if row is None or pair >= (row.epoch, row.generation) else None

@@ -84,6 +84,8 @@ class _Releaser:
     async def run(self, life: Lifecycle) -> None:
         """Do everything at once until the program stops."""
         self.store.after = self._decided
+        if not await self._compared(life):
+            return
         self._revoked.set()
         handlers = Handlers(self.bus, self.store, Commands(self.store, self.parts, VERBS), self.publisher)
         durable = {each.stream: each for each in subjects.DURABLES if each.name == "releaser"}
@@ -102,6 +104,18 @@ class _Releaser:
             self.publisher.stop()
             for task in background:
                 task.cancel()
+
+    async def _compared(self, life: Lifecycle) -> bool:
+        """Return once it is known whether the bus knows more than the database; False: the program stops."""
+        while not life.stopping.is_set():
+            try:
+                await self.parts.restored.compare(self.bus, self.store, self.parts.keys)
+            except TransientError as error:
+                life.set_ready("releaser", False, f"waits for the bus: {error.message}")
+                await life.pause(RETRY_S)
+            else:
+                return True
+        return False
 
     def _decided(self, transaction: Transaction) -> None:
         """Take note of what a committed transaction leaves to be done."""

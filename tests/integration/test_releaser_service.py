@@ -8,9 +8,10 @@ from services.releaser.keys import load_or_make
 from services.releaser.restored import Restored
 from services.releaser.service import VERBS
 from services.releaser.store import Store
-from services.releaser.tables import targets
+from services.releaser.tables import desired, suspensions, targets
 from shared import subjects
 from shared.bus.blobs import agent_place, blob_place, fetch_blob
+from shared.bus.steward import ensure
 from shared.bus.storing import store_blob
 from shared.core.seal import seal
 from shared.core.status import Health, Result, Sync
@@ -43,9 +44,14 @@ async def test_an_agent_joins_and_reads_what_was_rendered_for_it(hub, connect):
         await fetch_blob(bus, agent_place(subjects.SHARED), reference, limit_bytes=1 << 20)
         assert (blob["digest"], blob["key"]) == (reference.digest, reference.key)
 
-        stored = await hub.renderer.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
-        (known,) = ClusterIndex.from_bytes(stored.data).clusters
-        assert (known.cluster, known.membership, known.labels) == ("c1", "joined", {"env": "dev"})
+        async def told():
+            stored = await hub.renderer.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
+            found = ClusterIndex.from_bytes(stored.data).clusters
+            return [(each.cluster, each.membership, each.labels) for each in found] == [
+                ("c1", "joined", {"env": "dev"})
+            ]
+
+        await until(told)
 
 
 async def test_a_report_that_settles_narrows_what_the_next_release_may_delete(hub, connect):
@@ -132,26 +138,20 @@ async def _decide_without_a_bus(hub, command):
         await Commands(store, parts, VERBS).carry_out(command)
 
 
-async def test_f31_an_older_database_publishes_nothing_until_it_is_adopted(hub, connect, tmp_path):
+async def test_f31_an_older_database_publishes_nothing_until_it_is_adopted(hub, connect):
     """F31."""
     async with hub.running():
         agent = await hub.join("c1")
         bus = await connect(agent.credentials())
         await agent.reads(bus)
-    backup = (tmp_path / "hub" / "releaser.db").read_bytes()
+    backup = hub.backup()
     async with hub.running():
         await hub.render(rendered(1, {("c1", "web"): "a"}))
         await agent.reads(bus, "web", "a")
-    for name in ("releaser.db", "releaser.db-wal", "releaser.db-shm"):
-        (tmp_path / "hub" / name).unlink(missing_ok=True)
-    (tmp_path / "hub" / "releaser.db").write_bytes(backup)
+    hub.restore(backup)
     newest = await hub.desired("c1")
     async with hub.running() as life:
-
-        async def noticed():
-            return not life.readiness()["parts"].get("publishing", {}).get("ready", True)
-
-        await until(noticed)
+        await _noticed(life)
         await hub.render(rendered(2, {("c1", "web"): "b"}))
         assert "towline hub adopt" in life.readiness()["parts"]["publishing"]["why"]
         assert await hub.desired("c1") == newest
@@ -160,6 +160,71 @@ async def test_f31_an_older_database_publishes_nothing_until_it_is_adopted(hub, 
         assert answer.data["ok"]
         document, releases = await agent.reads(bus, "web", "b")
         assert (document.epoch, releases["web"]["epoch"]) == (2, 2)
+
+
+async def test_f31_what_waits_when_an_older_database_starts_is_not_released(hub):
+    """F31: a release that nobody will publish is not stated either, and takes no number twice."""
+    async with hub.running():
+        await hub.join("c1")
+    backup = hub.backup()
+    async with hub.running():
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        await until(lambda: hub.facts("released"))
+    hub.restore(backup)
+    await hub.render(rendered(2, {("c1", "web"): "b"}))
+
+    async with hub.running() as life:
+        await _noticed(life)
+        await until(lambda: hub.rows(targets))
+
+    assert len(await hub.facts("released")) == 1
+    assert [(row["state"], row["generation"]) for row in await hub.rows(targets)] == [("", 0)]
+
+
+async def test_f31_a_cluster_that_only_the_bus_knows_shows_an_older_database(hub):
+    """F31: it joined after the backup."""
+    async with hub.running():
+        await hub.join("c1")
+    backup = hub.backup()
+    async with hub.running():
+        await hub.join("c2")
+    hub.restore(backup)
+
+    async with hub.running() as life:
+        assert "c2 knows 1.1" in await _noticed(life)
+
+
+async def test_f31_nothing_is_released_while_the_bus_cannot_be_compared(hub):
+    """F31: what time brings waits too; nobody can say yet whether this database is the newest."""
+    async with hub.running():
+        await hub.join("c1")
+    over = {"cluster": "c1", "app": "", "reason": "", "by": "ada", "until": "2026-01-01T00:00:00.000000Z"}
+    async with Store.open(hub.settings().database_url) as store, store.deciding() as tx:
+        await tx.put(suspensions, [over])
+    before = await hub.rows(desired)
+    await hub.steward.api("STREAM.DELETE.DESIRED", {})
+    async with hub.running() as life:
+
+        async def waits():
+            return life.readiness()["parts"].get("releaser", {}).get("why")
+
+        assert await until(waits)
+        assert await hub.rows(desired) == before
+        await ensure(hub.steward)
+
+        async def released():
+            return await hub.rows(desired) != before
+
+        await until(released)
+
+
+async def _noticed(life):
+    """Return what people are told once it is known that the database is older."""
+
+    async def told():
+        return life.readiness()["parts"].get("publishing", {}).get("why")
+
+    return await until(told)
 
 
 async def test_a_token_works_once_and_only_with_a_proven_key(hub):

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from nacl.public import PrivateKey, SealedBox
+from sqlalchemy import select
 
 from services.releaser import service
 from services.releaser.keys import key_set_of
 from services.releaser.settings import ReleaserSettings
+from services.releaser.store import Store
 from shared import subjects
 from shared.bus.blobs import agent_place, blob_place, fetch_blob
 from shared.bus.identities import agent_credentials, new_user_seed, sign_with_seed
@@ -134,6 +136,21 @@ class Hub:
         """Return the bytes of a cluster's document on the bus, None while there is none."""
         stored = await self.steward.last("DESIRED", subjects.desired(cluster))
         return stored.data if stored else None
+
+    async def rows(self, table):
+        """Return what stands in a table of the database."""
+        async with Store.open(self.settings().database_url) as store, store.reading() as view:
+            return await view.mappings(select(table))
+
+    def backup(self):
+        """Return the database of a releaser that stopped."""
+        return (self.folder / "releaser.db").read_bytes()
+
+    def restore(self, backup):
+        """Put the database of an earlier time in the place of the present one."""
+        for path in self.folder.glob("releaser.db*"):
+            path.unlink()
+        (self.folder / "releaser.db").write_bytes(backup)
 
     async def wipe(self):
         """Lose everything on the bus, and make it again."""
