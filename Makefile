@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell deploy/newest-python)
 UV_VERSION := 0.13.9
 
-.PHONY: help setup demo test test-slow test-long check fmt lock bench
+.PHONY: help setup demo test test-slow test-long test-cluster control-plane check fmt lock bench
 
 help: ## Name the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -25,13 +25,20 @@ demo: setup ## Show the whole line on this machine with simulated clusters
 	@$(BIN)/towline demo
 
 test: setup ## Run the fast tests
-	@$(BIN)/python -m pytest -m "not slow and not long" -n auto
+	@$(BIN)/python -m pytest -m "not slow and not long and not cluster" -n auto
 
 test-slow: setup ## Run the replays and whole user stories
 	@$(BIN)/python -m pytest -m slow
 
 test-long: setup ## Kill programs, lose buses, deliver every commit of every history
 	@$(BIN)/python -m pytest -m long
+
+test-cluster: setup ## Run the tests against a real Kubernetes; CLUSTER=context takes one of your kubeconfig
+	@$(if $(CLUSTER),,! command -v go >/dev/null || $(MAKE) --no-print-directory control-plane)
+	@TOWLINE_TEST_CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest -m cluster -rs
+
+control-plane: setup ## Build the Kubernetes that those tests run on: minutes, once a machine; needs Go
+	@$(BIN)/python -m tests.support.control_plane_build
 
 check: setup ## Format, lint, types, architecture
 	@$(BIN)/ruff format --check .

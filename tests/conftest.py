@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.agents",
     "tests.support.bus",
     "tests.support.certificates",
+    "tests.support.clusters",
     "tests.support.data",
     "tests.support.git_server",
     "tests.support.releaser_fixtures",

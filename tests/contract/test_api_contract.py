@@ -1,85 +1,19 @@
-"""What the agent relies on in an API server (applier-rules.md, section 4), asked of kubesim and of a real cluster.
+"""What the agent relies on in an API server (applier-rules.md, section 4), asked of kubesim and of a real one."""
 
-The real one is named by TOWLINE_TEST_KUBECONFIG; everything happens in a namespace of its own, which is removed.
-"""
-
-import asyncio
-import os
-import secrets
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-import orjson
 import pytest
 
 from services.applier.errors import ErrorClass
-from services.applier.kube.access import Access
-from services.applier.kube.credentials import FixedCredentials, KubeconfigCredentials
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.reflector import pages
-from services.applier.kube.session import APPLY, METADATA, METADATA_LIST, Request, Session
-from services.kubesim.server import SimulatedClusters
+from services.applier.kube.session import METADATA, METADATA_LIST
 from shared.core.objects import ObjectKey
 
-REAL = os.environ.get("TOWLINE_TEST_KUBECONFIG", "")
-WAIT_S = 60
 
-
-class Cluster:
-    """An API server, and a namespace of it that is ours alone."""
-
-    def __init__(self, session, namespace, forget=lambda: None):
-        self.session, self.namespace, self.forget = session, namespace, forget
-
-    def path(self, name="", plural="configmaps", root="/api/v1"):
-        return f"{root}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
-
-    def key(self, name, kind="ConfigMap", group=""):
-        return ObjectKey(group, kind, self.namespace, name)
-
-    def body(self, name="c", data=None, **metadata):
-        named = {"name": name, "namespace": self.namespace, **metadata}
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, **({} if data is None else {"data": data})}
-
-    async def ask(self, verb, path, body=None, *, accept="application/json", content_type="application/json", **query):
-        data = None if body is None else orjson.dumps(body)
-        request = Request(verb, path, query, data, accept=accept, content_type=content_type)
-        return await self.session.send(request, retries=0)
-
-    async def apply(self, body, path="", *, manager="towline", **query):
-        path = path or self.path(body["metadata"]["name"])
-        return await self.ask("PATCH", path, body, content_type=APPLY, fieldManager=manager, **query)
-
-
-@asynccontextmanager
-async def reached(credentials, forget=lambda: None):
-    namespace = f"towline-contract-{secrets.token_hex(4)}"
-    async with asyncio.timeout(WAIT_S), Session.connect(credentials, agent="towline-contract/1") as session:
-        cluster = Cluster(session, namespace, forget)
-        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        assert (await cluster.ask("POST", "/api/v1/namespaces", made)).ok
-        try:
-            yield cluster
-        finally:
-            await cluster.ask("DELETE", f"/api/v1/namespaces/{namespace}")
-
-
-@pytest.fixture(params=["kubesim", *(["real"] if REAL else [])])
-async def cluster(request):
-    if request.param == "kubesim":
-        async with SimulatedClusters(1) as simulated:
-            sim = simulated.clusters[0]
-            known = Access(server=sim.url, authorization=f"Bearer {sim.token}")
-            async with reached(FixedCredentials(known), sim.store.compact) as found:
-                yield found
-    else:
-        async with reached(KubeconfigCredentials(Path(REAL))) as found:
-            yield found
-
-
-@pytest.mark.skipif(not REAL, reason="TOWLINE_TEST_KUBECONFIG names no cluster: only kubesim was asked")
-def test_a_real_cluster_is_asked_too():
-    assert Path(REAL).is_file()
+@pytest.fixture(params=["sim_server", pytest.param("api_server", marks=pytest.mark.cluster)], ids=["kubesim", "real"])
+def cluster(request):
+    return request.getfixturevalue(request.param)
 
 
 async def test_an_apply_creates_then_writes_changes_only(cluster):

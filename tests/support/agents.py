@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -43,6 +43,28 @@ def config_map(name, namespace="web", **data):
         "metadata": {"name": name, "namespace": namespace},
         "data": data or {"a": "1"},
     }
+
+
+@dataclass(frozen=True)
+class RealCluster:
+    """A cluster that is no simulation, as its agent needs to know it."""
+
+    name: str
+    access: Access
+    uid: str
+
+
+def access_to(cluster):
+    """Return how a cluster, real or simulated, is reached."""
+    if isinstance(cluster, RealCluster):
+        return cluster.access
+    return Access(server=cluster.url, authorization=f"Bearer {cluster.token}")
+
+
+def uid_of(cluster):
+    if isinstance(cluster, RealCluster):
+        return cluster.uid
+    return cluster.store.get("v1", "Namespace", "", "kube-system")["metadata"]["uid"]
 
 
 class Pen:
@@ -198,7 +220,7 @@ class Pen:
     def settings(self, sim, **changes):
         return replace(
             ApplierSettings(
-                access=Access(server=sim.url, authorization=f"Bearer {sim.token}"),
+                access=access_to(sim),
                 data=self.folder / f"agent-{self.cluster}",
                 pace=QUICK_AGENT,
             ),
@@ -218,7 +240,7 @@ class Pen:
             expires=(datetime.now(UTC) + timedelta(days=1)).isoformat(),
             key_set=self.key_set(),
             bus=(bus or self.server.url,),
-            uid=sim.store.get("v1", "Namespace", "", "kube-system")["metadata"]["uid"],
+            uid=uid_of(sim),
         )
         folder = self.folder / f"agent-{self.cluster}"
         folder.mkdir(exist_ok=True)
@@ -248,19 +270,24 @@ async def killed_agent(settings):
             task.cancel()
 
 
+@asynccontextmanager
+async def holding_pen(bus_server, cluster, folder):
+    """Yield the pen for a cluster, which hears its reports; its agent is enrolled, not running."""
+    async with bus_server.bus("releaser") as releaser, bus_server.bus("auditor") as auditor:
+        await releaser.wait_connected()
+        made = Pen(releaser, cluster.name, folder, bus_server)
+        made.enrol(cluster)
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(made.hear(auditor))
+            yield made
+            hearing.cancel()
+
+
 @pytest.fixture
 async def pen(bus_server, sim, tmp_path):
     """The pen for the one simulated cluster; its agent is enrolled, not running."""
-    async with AsyncExitStack() as stack:
-        releaser = await stack.enter_async_context(bus_server.bus("releaser"))
-        auditor = await stack.enter_async_context(bus_server.bus("auditor"))
-        await releaser.wait_connected()
-        made = Pen(releaser, sim.name, tmp_path, bus_server)
-        made.enrol(sim)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        hearing = tasks.create_task(made.hear(auditor))
+    async with holding_pen(bus_server, sim, tmp_path) as made:
         yield made
-        hearing.cancel()
 
 
 @pytest.fixture

@@ -2,9 +2,13 @@
 
 import contextlib
 
+import pytest
 import pytest_asyncio
 
+from services.applier.kube.access import Access
+from services.applier.kube.credentials import FixedCredentials
 from services.kubesim.server import SimulatedClusters
+from tests.support.api_server import asking
 
 
 @pytest_asyncio.fixture
@@ -23,3 +27,11 @@ async def sims():
             return clusters.clusters
 
         yield start
+
+
+@pytest.fixture
+async def sim_server(sim):
+    """The simulated cluster's API server, with a namespace that is the test's alone."""
+    known = Access(server=sim.url, authorization=f"Bearer {sim.token}")
+    async with asking(FixedCredentials(known), sim.store.compact) as server:
+        yield server
