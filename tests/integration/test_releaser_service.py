@@ -111,7 +111,7 @@ async def test_a14_a_wiped_bus_gets_everything_back_byte_for_byte(hub, connect):
             return await hub.desired("c1") == before
 
         assert await until(back)
-        assert await hub.renderer.last(subjects.CLUSTERS, subjects.cluster("c1")) is not None
+        assert await until(lambda: hub.renderer.last(subjects.CLUSTERS, subjects.cluster("c1")))
 
 
 async def test_what_was_decided_before_a_crash_is_published_at_the_next_start(hub):
