@@ -11,7 +11,7 @@ from aiohttp import web
 
 from services.kubesim import patches, scaling, writing
 from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
-from services.kubesim.bodies import body_of, decoded, mapping
+from services.kubesim.bodies import decoded, deletion, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
 from services.kubesim.deleting import delete, finalize_namespace
@@ -52,8 +52,8 @@ class Call:
         return Name(self.place.namespace if self.resource.namespaced else "", self.place.name)
 
 
-async def answer(cluster: ClusterState, request: web.BaseRequest, path: str) -> web.StreamResponse:
-    """Return the answer to a request below `/api` or `/apis`.
+async def answer(cluster: ClusterState, request: web.BaseRequest, path: str, body: bytes) -> web.StreamResponse:
+    """Return the answer to a request with this body below `/api` or `/apis`.
 
     Raises:
         RefusedError: anything that the API refuses.
@@ -64,7 +64,6 @@ async def answer(cluster: ClusterState, request: web.BaseRequest, path: str) -> 
     resource = _resource(cluster, place)
     if not place.subresource and verb_of(request, place) not in resource.verbs:
         raise RefusedError(405, "the server does not allow this method on the requested resource")
-    body = await body_of(request)
     call = Call(cluster, request, request.method, place, resource, body)
     if request.method == "GET" and not place.subresource:
         return await _read(call)
@@ -205,17 +204,10 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
     return writing.patch(cluster, write, changed), 200
 
 
-def _options(call: Call) -> Object:
-    """Return the DeleteOptions of the body, with those of the query over them."""
-    options: Object = mapping(call.body) if call.body.strip() else {}
-    asked = call.query.get("propagationPolicy")
-    return options | ({"propagationPolicy": asked} if asked else {})
-
-
 def _delete(call: Call) -> web.Response:
     if not call.place.name:
         return _delete_collection(call)
-    options = _options(call)
+    options = deletion(call.query, call.body)
     write = _write(call)
     live = writing.read(call.cluster, write)
     precondition(write, live, options.get("preconditions") or {})
@@ -231,7 +223,7 @@ def _delete(call: Call) -> web.Response:
 
 def _delete_collection(call: Call) -> web.Response:
     matches = matcher(call.query, call.place.namespace)
-    options = _options(call)
+    options = deletion(call.query, call.body)
     store = call.cluster.store
     for name, stored in store.select(call.resource.storage):
         if matches(name, stored) and store.get(call.resource.storage, name) and not dry_run(call.query):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -58,3 +59,14 @@ def mapping(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad_request("the body is not an object")
     return value
+
+
+def deletion(query: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return the DeleteOptions of a DELETE: those of the body, with those of the query over them.
+
+    Raises:
+        RefusedError: 400, the body is no object.
+    """
+    options = mapping(body) if body.strip() else {}
+    asked = query.get("propagationPolicy")
+    return options | ({"propagationPolicy": asked} if asked else {})

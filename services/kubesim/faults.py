@@ -16,13 +16,15 @@ VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DEL
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as tests see it; the query is decoded, the body is not kept."""
+    """One request as tests see it; the query is decoded, bodies are not kept."""
 
     method: str
     path: str
     query: Mapping[str, str]
     user_agent: str
     impersonates: str = ""
+    deletion: Mapping[str, Any] = field(default_factory=dict)
+    """What a DELETE asks for: `preconditions`, `propagationPolicy`."""
 
 
 Match = Callable[[Request], bool]

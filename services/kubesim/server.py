@@ -23,7 +23,7 @@ from services.kubesim import api, reviews
 from services.kubesim.answers import RefusedError, unknown_path
 from services.kubesim.birth import bear
 from services.kubesim.bodies import body_of as request_body
-from services.kubesim.bodies import mapping
+from services.kubesim.bodies import deletion, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.documents import document
 from services.kubesim.faults import ConnectionReset, FakedAnswer, Fault, Faults, Match, Request, anything, body_of
@@ -178,12 +178,15 @@ class SimulatedClusters:
 
 async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str) -> web.StreamResponse:
     headers = request.headers
+    body = await request_body(request)
+    asked = deletion(request.query, body) if request.method == "DELETE" else {}
     seen = Request(
         request.method,
         path,
         dict(request.query),
         headers.get("User-Agent", ""),
         headers.get("Impersonate-User", ""),
+        {name: asked[name] for name in ("preconditions", "propagationPolicy") if name in asked},
     )
     cluster.requests.append(seen)
     await cluster.faults.meet(seen)
@@ -191,10 +194,10 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
     if request.headers.get("Authorization", f"Bearer {cluster.token}") != f"Bearer {cluster.token}":
         raise UNAUTHORIZED
     if request.method == "POST" and path == reviews.PATH:
-        review = reviews.reviewed(mapping(await request_body(request)), cluster.faults.forbids, seen.impersonates)
+        review = reviews.reviewed(mapping(body), cluster.faults.forbids, seen.impersonates)
         return web.Response(body=orjson.dumps(review), status=201, content_type=JSON)
     found = document(cluster.state, request, path)
-    return found if found is not None else await api.answer(cluster.state, request, path)
+    return found if found is not None else await api.answer(cluster.state, request, path, body)
 
 
 def _refusal(refused: RefusedError) -> web.Response:

@@ -141,6 +141,21 @@ async def test_a_delete_keeps_to_its_preconditions(api, wrong):
     assert (gone, status["status"], status["details"]["uid"]) == (200, "Success", live["metadata"]["uid"])
 
 
+async def test_the_log_of_requests_tells_what_a_delete_asked_for(api, sim):
+    options = {"preconditions": {"uid": "u"}, "propagationPolicy": "Foreground", "gracePeriodSeconds": 0}
+    await api.apply(CONF, config(a="1"))
+    await api.call("DELETE", CONF, options)
+    await api.call("DELETE", f"{CONF}?propagationPolicy=Orphan")
+
+    asked = [dict(each.deletion) for each in sim.requests]
+
+    assert asked == [
+        {},
+        {name: options[name] for name in options if name != "gracePeriodSeconds"},
+        {"propagationPolicy": "Orphan"},
+    ]
+
+
 async def test_generation_counts_changes_of_intent_only(api):
     _, first = await api.apply(DEPLOYMENT, deployment())
     _, labelled = await api.apply(DEPLOYMENT, {**deployment(), "metadata": {"name": "web", "labels": {"x": "y"}}})
