@@ -40,15 +40,19 @@ async def test_one_changed_object_costs_one_patch_and_two_writes_of_the_inventor
 
 
 async def test_what_left_the_bundle_is_deleted_and_strangers_stay(agent, sim):
-    """A04: each delete is of an object that is ours, expected, and bound to its UID."""
+    """A04, I6: each delete is of an object that is ours, expected, and bound to its UID."""
     await agent.release("web", [config_map("one"), config_map("two"), config_map("three")])
     await agent.reported(generation=1)
     sim.store.create(config_map("stranger"))
+    uid = sim.store.get("v1", "ConfigMap", "web", "three")["metadata"]["uid"]
     await agent.release("web", [config_map("one"), config_map("two")])
     report = await agent.reported(generation=2)
+    deleted = [each for each in sim.requests if each.method == "DELETE"]
 
     assert (data_of(sim, "three"), data_of(sim, "stranger")) == (None, {"a": "1"})
     assert (report.counts.pruned, report.settled) == (1, True)
+    assert [each.path.rpartition("/")[2] for each in deleted] == ["three"]
+    assert [each.deletion for each in deleted] == [{"preconditions": {"uid": uid}, "propagationPolicy": "Background"}]
 
 
 async def test_an_unexpected_delete_is_held_until_it_is_approved(agent, sim):
