@@ -7,7 +7,7 @@ an empty mapping or has the member `.`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,60 @@ def contains(fields: Fields, path: Path) -> bool:
             return False
         node = node[step]
     return bool(path) and isinstance(node, Mapping) and (not node or "." in node)
+
+
+def reaches(fields: Fields, path: Path) -> bool:
+    """Tell whether `path` or something below it is a member."""
+    node: Any = fields
+    for step in path:
+        node = node.get(step) if isinstance(node, Mapping) else None
+    return node is not None and bool(path)
+
+
+def members(fields: Fields) -> frozenset[Path]:
+    """Return every path that is a member."""
+    return frozenset(_members(fields, ()))
+
+
+def _members(node: Fields, path: Path) -> Iterator[Path]:
+    for step, under in node.items():
+        if step == ".":
+            yield path
+        elif under:
+            yield from _members(under, (*path, step))
+        else:
+            yield (*path, step)
+
+
+def fields_of(paths: Iterable[Path]) -> Fields:
+    """Return the set of fields that has exactly these members."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+        node["."] = {}
+    return _tidied(tree)
+
+
+def _tidied(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {step: {} if step == "." or under == {".": {}} else _tidied(under) for step, under in sorted(tree.items())}
+
+
+def union(*sets: Fields) -> Fields:
+    """Return what is a member of any of the sets."""
+    return fields_of(frozenset[Path]().union(*(members(each) for each in sets)))
+
+
+def difference(fields: Fields, taken: Fields) -> Fields:
+    """Return what is a member of `fields` and not of `taken`."""
+    return fields_of(members(fields) - members(taken))
+
+
+def below(fields: Fields | None, step: str) -> Fields | None:
+    """Return what is under one step of `fields`, None when nothing is said about it."""
+    found = fields.get(step) if fields else None
+    return found if isinstance(found, Mapping) else None
 
 
 def covers(fields: Fields, path: Path) -> bool:

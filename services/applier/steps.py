@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.applier.diff import rules_for
 from services.applier.errors import ErrorClass, Failure, unreachable
+from services.applier.ignoring import rules_for
 from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
 from services.applier.kube.session import (
     APPLY,
@@ -256,7 +256,7 @@ class Steps:
         if isinstance(step, Create) or not rules_for(step.key, self.ignore):
             return step.wanted.body
         path = self._served_as(step.key).path(step.key.namespace, step.key.name)
-        reply = await self._send(Request("GET", path, accept=METADATA))
+        reply = await self._send(Request("GET", path))
         return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
 
     async def _patch(self, resource: Resource, key: ObjectKey, body: bytes, *, force: bool) -> Reply:

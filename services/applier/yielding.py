@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from services.applier.diff import ignores, item_key_of, merge_keys, rules_for
 from services.applier.errors import FieldConflict
-from services.applier.fields import Path, contains, entries
+from services.applier.fields import MISSING, Path, contains, entries
+from services.applier.ignoring import ignored_in, rules_for
+from services.applier.normalise import is_bodied
 from services.applier.options import IgnoreRule
+from services.applier.predict import Place, found_at, place_of
 from services.applier.tracking import MANAGER
 from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, key_of
 
-Drops = Callable[[Path], bool]
+Sends = Callable[[Path, Any], Any]
+"""What is sent instead of the value at a path; MISSING: nothing."""
 # Without these there is no object; whoever claims to own them is not asked.
 _IDENTITY = frozenset(
     {("f:apiVersion",), ("f:kind",), ("f:metadata",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace")}
@@ -23,25 +26,38 @@ _IDENTITY = frozenset(
 def without_conflicts(body: bytes, conflicts: Iterable[FieldConflict]) -> bytes:
     """Return the body of a PATCH without the fields on which the API server named a conflict."""
     fields = {conflict.field for conflict in conflicts}
-    return encode(_rebuilt(decode(body), (), lambda path: server_text(path) in fields))
+
+    def sends(path: Path, value: Any) -> Any:
+        return MISSING if server_text(path) in fields else value
+
+    # How lists of a custom resource are merged nobody says here; the conflict's text is what has to fit.
+    return encode(_rebuilt(decode(body), Place((), None, builtin=True), sends))
 
 
 def without_ignored(body: bytes, live: Manifest, rules: Iterable[IgnoreRule]) -> bytes:
-    """Return the body of a PATCH without the ignored fields that somebody else owns on the live object.
+    """Return the body of a PATCH that changes none of the ignored fields of the live object.
 
-    Its metadata is enough. An ignored field that nobody else owns is sent: dropping it would delete it.
+    What somebody else owns is left out. What nobody else owns is sent as it is live: leaving it out would delete it.
     """
     wanted = decode(body)
     mine = rules_for(key_of(wanted), rules)
+    if not mine:
+        return body
+    place = place_of(wanted, live)
+    ignored = ignored_in(mine, (wanted, live), place)
+    others = [entry for entry in entries(live) if entry.manager != MANAGER]
+    whole = is_bodied(live)
 
-    others = [entry for entry in entries(live) if entry.manager != MANAGER] if mine else []
-
-    def drops(path: Path) -> bool:
+    def sends(path: Path, value: Any) -> Any:
         # The very field: what is above it may hold fields of ours too.
         managers = [entry.manager for entry in others if contains(entry.fields, path)]
-        return bool(managers) and any(ignores(rule, path, managers) for rule in mine)
+        if not ignored.covers(path, managers):
+            return value
+        if managers:
+            return MISSING
+        return found_at(live, path) if whole else value
 
-    return encode(_rebuilt(wanted, (), drops)) if mine else body
+    return encode(_rebuilt(wanted, place, sends))
 
 
 def server_text(path: Path) -> str:
@@ -55,39 +71,29 @@ def _server_step(step: str) -> str:
         case "f":
             return f".{rest}"
         case "k":
-            return (
-                "["
-                + ",".join(f"{name}={encode(value).decode()}" for name, value in decode(rest.encode()).items())
-                + "]"
-            )
+            keys = decode(rest.encode()).items()
+            return "[" + ",".join(f"{name}={encode(value).decode()}" for name, value in keys) + "]"
         case "v":
             return f"[={rest}]"
         case _:
             return f"[{rest}]"
 
 
-def _rebuilt(node: Any, path: Path, drops: Drops) -> Any:
-    """Return `node` without the fields and items that `drops` names."""
-    if isinstance(node, dict):
-        return {
-            name: _rebuilt(value, (*path, f"f:{name}"), drops)
-            for name, value in node.items()
-            if _stays((*path, f"f:{name}"), drops)
-        }
+def _rebuilt(node: Any, place: Place, sends: Sends) -> Any:
+    """Return what is sent instead of `node`, field by field."""
+    steps = place.steps(node)
+    if steps is None and isinstance(node, list):
+        steps = {f"i:{index}": item for index, item in enumerate(node)}
+    if not steps:
+        return node
+    sent = {step: _sent(member, place.at(step), sends) for step, member in steps.items()}
     if isinstance(node, list):
-        placed = [(_item_path(node, index, path), item) for index, item in enumerate(node)]
-        return [_rebuilt(item, at, drops) for at, item in placed if _stays(at, drops)]
-    return node
+        return [member for member in sent.values() if member is not MISSING]
+    return {step[2:]: member for step, member in sent.items() if member is not MISSING}
 
 
-def _stays(path: Path, drops: Drops) -> bool:
-    return path in _IDENTITY or not drops(path)
-
-
-def _item_path(items: list[Any], index: int, path: Path) -> Path:
-    """Return the path of a list item: by its keys, by its value where it is a scalar, else by its place."""
-    if names := merge_keys(path, items):
-        return (*path, f"k:{item_key_of(items[index], names)}")
-    if not isinstance(items[index], dict | list):
-        return (*path, f"v:{encode(items[index]).decode()}")
-    return (*path, f"i:{index}")
+def _sent(member: Any, place: Place, sends: Sends) -> Any:
+    if place.path in _IDENTITY:
+        return _rebuilt(member, place, sends)
+    found = sends(place.path, member)
+    return _rebuilt(member, place, sends) if found is member else found

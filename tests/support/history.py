@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 
-from services.applier.diff import quantity
+from services.applier.sameness import quantity
 from services.auditor.store import Store
 from services.kubesim.requests import place_of
 from shared import subjects
@@ -136,7 +136,7 @@ def writes(cluster) -> list[str]:
 
 
 def deletes_are_ours(cluster, expected):
-    """I6: what was deleted had been applied by us before, and git had dropped it (`expected`: plural and name)."""
+    """I6: each delete names one UID of what we had applied and git had dropped (`expected`: plural and name)."""
     applied = set()
     for each in cluster.requests:
         place = place_of(each.path)
@@ -149,6 +149,7 @@ def deletes_are_ours(cluster, expected):
         elif each.method == "DELETE":
             assert which in applied, f"I6: {each.path} was never ours"
             assert which[1::2] in expected, f"I6: {each.path} was deleted, git dropped {sorted(expected)} only"
+            assert (each.deletion.get("preconditions") or {}).get("uid"), f"I6: {each.path} was deleted whoever it is"
 
 
 async def rendered_offline(repository, rev="main") -> dict[str, dict]:

@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.applier.diff import Change, changes, lines, quantity
+from services.applier.diff import Change, changes, lines
 from services.applier.fields import MISSING
 from services.applier.options import IgnoreRule
 from services.applier.redact import shown
+from services.applier.sameness import quantity
 from shared.core.objects import ObjectKey, key_of
 
 SECRET = b"key"
@@ -59,7 +60,14 @@ def test_only_what_we_want_is_compared(live, expected):
         ({"args": ["a"]}, {"args": ["a", "b"]}, False),
         ({"labels": {}}, {}, True),
         ({"env": []}, {"env": None}, True),
-        ({"a": ""}, {}, False),
+        ({"nodeSelector": {"a": ""}}, {"nodeSelector": {}}, False),
+        ({"env": [{"name": "A", "value": ""}]}, {"env": [{"name": "A"}]}, True),
+        ({"storageClassName": ""}, {}, False),
+        ({"hostNetwork": False, "initialDelaySeconds": 0}, {}, True),
+        ({"automountServiceAccountToken": False}, {}, False),
+        ({"runAsUser": 0}, {}, False),
+        ({"emptyDir": {}}, {}, False),
+        ({"replicas": 0}, {"replicas": None}, True),
         ({"limits": {"cpu": "0.5"}}, {"limits": {"cpu": "500m"}}, True),
         ({"limits": {"memory": "1024Mi"}}, {"limits": {"memory": "1Gi"}}, True),
         ({"limits": {"cpu": 1}}, {"limits": {"cpu": "1"}}, True),
@@ -125,7 +133,8 @@ def test_who_did_it_is_told_i5():
         (IgnoreRule({}, (), ("h*",)), True),
         (IgnoreRule({"kind": "Service"}, ("/spec/replicas",)), False),
         (IgnoreRule({}, ("/spec/replicas/x",)), False),
-        (IgnoreRule({}, ("",)), False),
+        (IgnoreRule({}, ("",)), True),
+        (IgnoreRule({}, ("spec/replicas", "replicas")), False),
         (IgnoreRule({}, (), ("keda",)), False),
     ],
 )
@@ -139,7 +148,8 @@ def test_ignore_rules_i8(rule, ignored):
         ("/spec/containers/[name=c]/image", True),
         ("/spec/containers/*/image", True),
         ("/spec/containers/[name=d]/image", False),
-        ("/spec/containers/0/image", False),
+        ("/spec/containers/0/image", True),
+        ("/spec/containers/1/image", False),
     ],
 )
 def test_ignore_rules_find_list_items_i8(pointer, ignored):

@@ -1,6 +1,23 @@
-import pytest
+"""The algebra of `fieldsV1`, and what managedFields say."""
 
-from services.applier.fields import MISSING, contains, covers, entries, human, other_managers, owned_by
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.applier.fields import (
+    MISSING,
+    below,
+    contains,
+    covers,
+    difference,
+    entries,
+    fields_of,
+    human,
+    members,
+    other_managers,
+    owned_by,
+    union,
+)
 
 REAL = {
     "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
@@ -86,3 +103,51 @@ def test_the_other_managers_are_named_once():
     assert other_managers(found, "towline") == ("kubectl", "hpa")
     assert [entry.manager for entry in entries(found)] == ["towline", "kubectl", "hpa", "kubectl"]
     assert repr(MISSING) == "MISSING"
+
+
+STEPS = ["f:a", "f:b", 'k:{"name":"c"}', 'v:"x"', "i:0"]
+paths = st.lists(st.sampled_from(STEPS), min_size=1, max_size=3).map(tuple)
+sets = st.frozensets(paths, max_size=6).map(fields_of)
+
+
+@given(st.frozensets(paths, max_size=6))
+def test_a_set_of_fields_has_the_members_that_it_was_made_of(found):
+    assert members(fields_of(found)) == found
+    assert all(contains(fields_of(found), path) for path in found)
+
+
+@given(sets, sets, sets)
+def test_union_is_commutative_associative_idempotent(one, other, third):
+    assert union(one, other) == union(other, one)
+    assert union(one, union(other, third)) == union(union(one, other), third) == union(one, other, third)
+    assert union(one, one) == one == union(one) == union(one, {})
+
+
+@given(sets, sets, paths)
+def test_membership_follows_union_and_difference(one, other, path):
+    assert contains(union(one, other), path) is (contains(one, path) or contains(other, path))
+    assert contains(difference(one, other), path) is (contains(one, path) and not contains(other, path))
+
+
+@given(sets, sets, sets)
+def test_difference_takes_away_what_union_gave(one, other, third):
+    assert difference(one, one) == {}
+    assert difference(one, {}) == one
+    assert union(difference(one, other), other) == union(one, other)
+    assert difference(difference(one, other), third) == difference(one, union(other, third))
+
+
+@given(sets, paths)
+def test_what_is_a_member_or_below_one_concerns_its_owner(found, path):
+    if contains(found, path):
+        assert covers(found, path)
+    assert covers(union(found, fields_of([path])), path)
+    assert not covers({}, path)
+
+
+def test_the_servers_form_is_kept():
+    assert union(REAL) == REAL
+    assert members(REAL) >= {("f:metadata", "f:labels"), ("f:spec", "f:replicas"), CONTAINER}
+    assert below(REAL, "f:spec") == REAL["f:spec"]
+    assert below(REAL, "f:ghost") is None
+    assert below(None, "f:spec") is None

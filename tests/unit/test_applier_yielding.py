@@ -83,6 +83,29 @@ def test_what_nobody_else_owns_is_sent_i8(owned, rule):
     assert without_ignored(BODY, owned, [rule]) == BODY
 
 
+def whole(fields, **spec):
+    return {**live("towline", fields), "spec": {**WANTED["spec"], **spec}}
+
+
+def test_what_nobody_else_owns_keeps_its_live_value_i8():
+    changed = decode(without_ignored(BODY, whole(REPLICAS, replicas=7), [RULE]))
+    gone = whole(REPLICAS)
+    del gone["spec"]["replicas"]
+
+    assert changed["spec"] == {**WANTED["spec"], "replicas": 7}
+    assert "replicas" not in decode(without_ignored(BODY, gone, [RULE]))["spec"]
+
+
+def test_list_items_are_ignored_by_index_key_or_name_i8():
+    other = [{"name": "c", "image": "i:2"}, {"name": "d", "image": "j:2"}]
+    found = {**live("towline", {}), "spec": {**WANTED["spec"], "containers": other}}
+
+    for pointer in ("/spec/containers/0/image", "/spec/containers/[name=c]/image"):
+        sent = decode(without_ignored(BODY, found, [IgnoreRule({}, (pointer,))]))["spec"]["containers"]
+
+        assert [item["image"] for item in sent] == ["i:2", "j:1"]
+
+
 def test_managers_can_be_ignored_whatever_they_own_i8():
     found = decode(without_ignored(BODY, live("keda-operator", REPLICAS), [IgnoreRule({}, (), ("keda-*",))]))
 
