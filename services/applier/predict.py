@@ -6,7 +6,8 @@ Where nobody asks, the same follows from who owns what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,12 @@ def applied_paths(value: Any, place: Place) -> Iterator[Path]:
             yield from applied_paths(member, place.at(step))
 
 
+def without(value: Any, place: Place, gone: AbstractSet[Path]) -> Any:
+    """Return `value` without what is at these paths; what holds nothing any more goes with them."""
+    found = _pruned(value, place, gone) if gone else value
+    return {} if found is MISSING else found
+
+
 def found_at(value: Any, path: Path) -> Any:
     """Return what is at `path`, or MISSING."""
     for step in path:
@@ -158,8 +165,7 @@ def _predicted(wanted: Manifest, live: Manifest, before: Fields, others: Fields)
     compared, place = _plain(live), place_of(wanted, live)
     gone = dropped(wanted, {**compared}, before, others)
     merged = _merged(comparable(wanted), compared, place)
-    after = _pruned(merged, place, lambda path: path in gone)
-    return Prediction(compared, after)
+    return Prediction(compared, without(merged, place, gone))
 
 
 def _merged(wanted: Any, live: Any, place: Place) -> Any:
@@ -181,13 +187,14 @@ def _equal(wanted: Any, live: Any, place: Place) -> bool:
     return same(wanted, live, place.path, builtin=place.builtin)
 
 
-def _pruned(value: Any, place: Place, drops: Callable[[Path], bool]) -> Any:
-    """Return `value` without the members that `drops` names; what holds nothing any more goes with them."""
+def _pruned(value: Any, place: Place, gone: AbstractSet[Path]) -> Any:
     steps = place.steps(value)
+    if steps is None and isinstance(value, list):
+        steps = {f"i:{index}": item for index, item in enumerate(value)}
     if not steps:
         return value
-    left = {step: member for step, member in steps.items() if not drops((*place.path, step))}
-    after = {step: _pruned(member, place.at(step), drops) for step, member in left.items()}
+    left = {step: place.at(step) for step in steps}
+    after = {step: _pruned(steps[step], each, gone) for step, each in left.items() if each.path not in gone}
     after = {step: member for step, member in after.items() if member is not MISSING}
     return _rebuilt(after, value) if after else MISSING
 
