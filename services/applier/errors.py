@@ -51,6 +51,8 @@ class ErrorClass(StrEnum):
     UNAVAILABLE = "Unavailable"
     TIMEOUT = "Timeout"
     TERMINATING = "Terminating"
+    HOOK = "HookFailed"
+    """A hook ran and did not succeed, or not in time."""
     INTERNAL = "Internal"
     """A bug of ours in the code for one object."""
 

@@ -11,13 +11,16 @@ from typing import assert_never
 import structlog
 
 from services.applier.errors import ErrorClass, Failure
+from services.applier.hooks import ends, hooks_of
 from services.applier.options import OnError, Options
 from services.applier.plan import prune_obstacle
 from services.applier.planned import (
+    Applied,
     Blocked,
     Create,
     Deferred,
     Failed,
+    Making,
     Orphan,
     Outcome,
     Patch,
@@ -25,6 +28,7 @@ from services.applier.planned import (
     Prune,
     Recreate,
     Skip,
+    SkipReason,
     Stage,
     Step,
 )
@@ -52,6 +56,11 @@ class Execution:
     healthy: Callable[[Iterable[ObjectKey]], Awaitable[str]]
     """Waits until these objects do well; returns why they do not."""
     outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
+    _unwaited: frozenset[ObjectKey] = field(init=False)
+    """Objects whose health nobody waits for (J9)."""
+
+    def __post_init__(self) -> None:
+        self._unwaited = frozenset(step.key for step in self.todo.steps() if not _is_waited(step, self.todo))
 
     async def run(self) -> None:
         """Fill `outcomes`; every step gets one unless it is a Skip."""
@@ -67,10 +76,11 @@ class Execution:
         """Run the applies; tell whether the end was reached."""
         why = ""
         wave: list[ObjectKey] = []
+        hooks: list[Making] = []
         for index, stage in enumerate(self.todo.applies):
             if index and stage.wave != self.todo.applies[index - 1].wave:
-                why = why or await self._wave_ended(wave)
-                wave = []
+                why = why or await self._wave_ended(wave, hooks)
+                wave, hooks = [], []
             if not why and self.superseded():
                 why = SUPERSEDED
             if why:
@@ -78,19 +88,42 @@ class Execution:
                 continue
             await self._stage(stage)
             wave += [each.key for each in stage.steps]
+            hooks += hooks_of(stage.steps)
             if self.options.on_error is OnError.STOP and self._failed(wave):
                 why = STOPPED
+        why = why or await self._hooks_ended(hooks)
         for stage in self.todo.prunes if why else ():
             self._block(stage, why)
         return not why
 
-    async def _wave_ended(self, wave: list[ObjectKey]) -> str:
-        """Return why the next wave must not begin (E7, C9)."""
+    async def _wave_ended(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
+        """Return why the next wave must not begin (E7, C9, K2)."""
+        if why := await self._hooks_ended(hooks):
+            return why
         if failed := self._failed(wave):
             return f"{failed[0]} failed"
         if waiting := [key for key in wave if isinstance(self.outcomes.get(key), Deferred)]:
             return f"{waiting[0]} waits"
-        return await self.healthy(wave) if self.options.wait else ""
+        awaited = [key for key in wave if key not in self._unwaited]
+        return await self.healthy(awaited) if self.options.wait else ""
+
+    async def _hooks_ended(self, hooks: list[Making]) -> str:
+        """Wait for hooks, whatever else is not waited for; return which did not succeed (K6)."""
+        for step in hooks:
+            made = self.outcomes.get(step.key)
+            if not isinstance(made, Applied):
+                continue
+            why = await self.healthy([step.key])
+            if why and self.superseded():
+                # It goes on by itself, and is waited for when this bundle is run again.
+                self.outcomes[step.key] = Blocked(SUPERSEDED)
+                continue
+            if why:
+                self.outcomes[step.key] = Failed(Failure(ErrorClass.HOOK, "it did not succeed"), made.uid)
+            if ends(step, failed=bool(why)):
+                await self._one(Prune(step.key, step.wanted.version, made.uid))
+        bad = [step.key for step in hooks if not isinstance(self.outcomes.get(step.key), Applied)]
+        return f"hook {bad[0]} did not succeed" if bad else ""
 
     async def _stage(self, stage: Stage) -> None:
         """Run the steps of a stage, some at a time."""
@@ -111,7 +144,7 @@ class Execution:
 
     async def _one(self, step: Step) -> Outcome:
         """Carry out one step; whatever goes wrong in it stays with this object (E12)."""
-        if blocker := self._blocker(step.key):
+        if blocker := self._blocker(step.key) or await self._waits_for(step):
             return Blocked(str(blocker))
         try:
             return await self._carried_out(step)
@@ -152,10 +185,18 @@ class Execution:
                 return definition
         return None
 
+    async def _waits_for(self, step: Step) -> str:
+        """Return which object that this one names as a need does not do well (C4)."""
+        needs = step.wanted.needs if isinstance(step, Making) else ()
+        for key in needs:
+            if isinstance(self.outcomes.get(key), Failed | Blocked | Deferred):
+                return str(key)
+        return await self.healthy([key for key in needs if key not in self._unwaited]) if needs else ""
+
     def _defines(self, definition: ObjectKey, key: ObjectKey) -> bool:
         for stage in self.todo.applies:
             for step in stage.steps:
-                if step.key == definition and isinstance(step, Create | Patch | Recreate):
+                if step.key == definition and isinstance(step, Making):
                     spec = decode(step.wanted.body)["spec"]
                     return (spec["group"], spec["names"]["kind"]) == (key.group, key.kind)
         return False
@@ -167,3 +208,12 @@ class Execution:
         for step in stage.steps:
             if not isinstance(step, Skip):
                 self.outcomes[step.key] = Blocked(why)
+
+
+def _is_waited(step: Step, todo: Plan) -> bool:
+    """Tell whether an object's health counts: skipped ones only where they are as they should be."""
+    if isinstance(step, Making):
+        return step.wanted.policy.wait
+    entry = todo.claim.entries.get(step.key)
+    known = isinstance(step, Skip) and step.reason in {SkipReason.UNCHANGED, SkipReason.DRIFT_REPORTED}
+    return known and (entry is None or (entry.waits and not entry.hook))

@@ -34,6 +34,8 @@ class HoldReason(StrEnum):
     """The release does not expect them to go."""
     HISTORY_LOST = "HistoryLost"
     """The hub lost what it needs to say which are expected."""
+    CONFIRM = "Confirm"
+    """The objects themselves ask for a person (F15)."""
     RECOVERED = "Recovered"
     """The inventory was lost and found again by our marks (M7)."""
 
@@ -60,6 +62,7 @@ def guarded(
     *,
     emptied: bool,
     recovered: bool,
+    confirmed: Collection[ObjectKey] = (),
 ) -> Held | None:
     """Return which of the objects that are `going` must wait, or None.
 
@@ -69,6 +72,7 @@ def guarded(
         release: what expects them to go.
         emptied: the bundle is empty, without a tombstone and without `allowEmpty`.
         recovered: the inventory is not to be relied on.
+        confirmed: objects of which a person has to say each time that they may go.
     """
     for reason, applies in (
         (HoldReason.EMPTY_BUNDLE, emptied),
@@ -81,9 +85,11 @@ def guarded(
     unexpected = {key for key in going if str(key) not in release.deletes}
     # A tombstone takes the app off; its data waits, the rest goes (faults.md 5).
     protected = {key for key in going if release.removed and is_protected(key)}
-    if not unexpected | protected:
+    waiting = {*unexpected, *protected, *(key for key in going if key in confirmed)}
+    if not waiting:
         return None
-    return _held(HoldReason.UNEXPECTED if unexpected else HoldReason.PRUNE_GUARD, unexpected | protected)
+    reason = HoldReason.UNEXPECTED if unexpected else HoldReason.PRUNE_GUARD if protected else HoldReason.CONFIRM
+    return _held(reason, waiting)
 
 
 def is_protected(key: ObjectKey) -> bool:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.applier.compat import Asked, asked
+from services.applier.compat_names import NAMES
+from services.applier.edges import arranged
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
-from services.applier.order import wave_of
+from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Policy, Renew
 from services.applier.state import Inventory, Wanted
-from services.applier.tracking import GROUP, policy_of
 from shared.core.canonical import encode
 from shared.core.objects import Manifest, ObjectKey, group_of, key_of
 from shared.errors import Finding, FindingsError
@@ -25,17 +27,7 @@ Scopes = Mapping[tuple[str, str], bool]
 # The same stored objects under two groups (A7).
 _ALIASES = {"events.k8s.io": ""}
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
-_RESERVED = (f"{GROUP}/owner", f"{GROUP}/agent")
-# Our annotations, and the values that mean something; empty: any text (A12).
-_ANNOTATIONS: Mapping[str, frozenset[str]] = {
-    f"{GROUP}/prune": frozenset({"disabled", "enabled", "true", "false"}),
-    f"{GROUP}/reconcile": frozenset({"disabled", "enabled"}),
-    f"{GROUP}/ssa": frozenset({"ifnotpresent", "override", "merge", "ignore"}),
-    f"{GROUP}/force": frozenset({"enabled", "disabled"}),
-    f"{GROUP}/adopt": frozenset({"true", "false"}),
-    f"{GROUP}/allow-empty": frozenset({"true", "false"}),
-    f"{GROUP}/wave": frozenset(),
-}
+_RESERVED = (f"{GROUP}/owner", f"{GROUP}/agent", HOOK_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +42,9 @@ class Place:
     secret: bytes
     """The agent's own key for digests, so that a digest tells nothing about a Secret (P3)."""
     create_namespace: bool = True
+    compat: bool = True
+    bundle: str = ""
+    """The bundle's digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +68,7 @@ def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> I
     # A kind that neither discovery nor a CRD of this bundle knows is taken as it was written.
     for manifest in later:
         taking.take(manifest, kind_known=False)
+    taking.arrange()
     taking.check()
     if place.create_namespace:
         taking.add_namespace()
@@ -95,10 +91,13 @@ class _Taking:
     def take(self, manifest: Manifest, *, kind_known: bool = True) -> bool:
         """Take one object; False: its scope may become known by a later object."""
         self.count += kind_known
+        asks = _asked(manifest, self.place)
+        manifest = _named(manifest, asks.policy, self.place)
         if trouble := _identity_trouble(manifest):
             self.refuse("object.identity", f"object {self.count} of the bundle {trouble}")
             return True
-        if _is_local(manifest):
+        if asks.policy.left_out or group_of(manifest["apiVersion"]) == "kustomize.config.k8s.io":
+            self._leave_out(key_of(manifest), asks.policy.left_out)
             return True
         self._learn(manifest)
         key = key_of(manifest)
@@ -110,8 +109,12 @@ class _Taking:
         if namespaced and not (key.namespace or self.place.namespace):
             self.refuse("object.namespace", f"{key} has no namespace, and its app names no default")
             return True
-        self._add(manifest, key._replace(namespace=key.namespace or self.place.namespace if namespaced else ""))
+        self._add(manifest, key._replace(namespace=key.namespace or self.place.namespace if namespaced else ""), asks)
         return True
+
+    def _leave_out(self, key: ObjectKey, why: str) -> None:
+        if why not in {"", LOCAL}:
+            self.warnings.append(f"{key} is not applied: {why}")
 
     def _scope(self, key: ObjectKey) -> bool | None:
         kind = (key.group, key.kind)
@@ -127,13 +130,17 @@ class _Taking:
         if isinstance(names, Mapping):
             self.scopes[str(spec.get("group")), str(names.get("kind"))] = spec.get("scope") != "Cluster"
 
-    def _add(self, manifest: Manifest, key: ObjectKey) -> None:
+    def _add(self, manifest: Manifest, key: ObjectKey, asks: Asked) -> None:
         if key_of(manifest).namespace and not key.namespace:
             self.warnings.append(f"{key} is cluster-scoped: its namespace was left out")
         metadata = manifest["metadata"]
         annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
         self._check_annotations(key, annotations, labels)
-        body = encode(marked(placed(manifest, key.namespace), self.place.cluster, self.place.app))
+        self.warnings += [f"{key}: {warning}" for warning in asks.warnings]
+        for code, text in asks.refusals:
+            self.refuse(code, f"{key}: {text}")
+        run = self.place.bundle if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
+        body = encode(marked(placed(manifest, key.namespace), self.place.cluster, self.place.app, run))
         if len(body) > OBJECT_LIMIT_BYTES:
             self.refuse("object.too-large", f"{key} has {len(body)} bytes, the limit is {OBJECT_LIMIT_BYTES}")
             return
@@ -142,9 +149,10 @@ class _Taking:
             version=manifest["apiVersion"].rpartition("/")[2],
             body=body,
             digest=hmac.digest(self.place.secret, body, "sha256").hex(),
-            wave=self._wave(key, annotations),
-            policy=policy_of(annotations, labels),
+            wave=asks.policy.wave or 0,
+            policy=asks.policy,
             bodied=is_bodied(manifest),
+            run=run,
         )
         self._check_emptied(found)
         self._put(found)
@@ -159,25 +167,13 @@ class _Taking:
         else:
             self.refuse("object.duplicate", f"{found.key} stands twice in the bundle, with different content")
 
-    def _wave(self, key: ObjectKey, annotations: Mapping[str, Any]) -> int:
-        try:
-            return wave_of(annotations)
-        except ValueError as error:
-            self.refuse("object.wave", f"{key}: {error}")
-            return 0
-
     def _check_annotations(self, key: ObjectKey, annotations: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
         for name in _RESERVED:
             if name in annotations or name in labels:
                 self.refuse("object.reserved", f"{key} sets {name}, which only the agent may set")
-        for name, value in annotations.items():
-            if not str(name).startswith(f"{GROUP}/") or name in _RESERVED:
-                continue
-            allowed = _ANNOTATIONS.get(name)
-            if allowed is None:
+        for name in annotations:
+            if str(name).startswith(f"{GROUP}/") and name not in _RESERVED and name not in NAMES:
                 self.warnings.append(f"{key}: annotation {name} is not known to this agent: it changes nothing")
-            elif allowed and str(value).lower() not in allowed:
-                self.warnings.append(f"{key}: {name} has a value that is not known: it changes nothing")
 
     def _check_emptied(self, found: Wanted) -> None:
         """Refuse an object that lost its whole body (A14): applying it would delete every field that we own."""
@@ -192,6 +188,14 @@ class _Taking:
     def refuse(self, code: str, message: str, hint: str = "") -> None:
         """Add one finding."""
         self.findings.append(Finding(code=code, message=message, hint=hint, app=self.place.app))
+
+    def arrange(self) -> None:
+        """Put what depends on something behind it."""
+        arrangement = arranged(self.wanted)
+        self.wanted |= arrangement.wanted
+        self.warnings += arrangement.warnings
+        for code, message in arrangement.refusals:
+            self.refuse(code, message)
 
     def check(self) -> None:
         """Raise all findings at once (A13)."""
@@ -227,8 +231,18 @@ def _identity_trouble(manifest: Manifest) -> str:
     return ""
 
 
-def _is_local(manifest: Manifest) -> bool:
-    """Tell whether an object is for tools on somebody's desk, not for a cluster (A9)."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    local = str(annotations.get("config.kubernetes.io/local-config", "")).lower() == "true"
-    return local or group_of(manifest["apiVersion"]) == "kustomize.config.k8s.io"
+def _asked(manifest: Manifest, place: Place) -> Asked:
+    """Return what an object asks for, however little of one it is."""
+    metadata = manifest.get("metadata")
+    notes, labels = (metadata.get("annotations"), metadata.get("labels")) if isinstance(metadata, Mapping) else ({}, {})
+    return asked(notes or {}, labels or {}, kind=str(manifest.get("kind") or ""), compat=place.compat)
+
+
+def _named(manifest: Manifest, policy: Policy, place: Place) -> Manifest:
+    """Return a hook that leaves its name to the API server with one that is the same in every attempt (A6, K7)."""
+    metadata = manifest.get("metadata") or {}
+    if policy.hook is None or metadata.get("name") or not isinstance(metadata.get("generateName"), str):
+        return manifest
+    others = {name: value for name, value in metadata.items() if name != "generateName"}
+    name = f"{metadata['generateName']}{place.bundle[:8]}-{policy.hook.phase.lower()}"
+    return {**manifest, "metadata": {**others, "name": name}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.applier.policy import HOOK_RUN
 from services.applier.tracking import AGENT_LABEL, OWNER_ANNOTATION, owner_value
 from shared.core.objects import Manifest, ObjectKey, key_of
 
@@ -38,15 +39,17 @@ def placed(manifest: Manifest, namespace: str) -> dict[str, Any]:
     return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": metadata}
 
 
-def marked(manifest: Manifest, cluster: str, app: str) -> dict[str, Any]:
+def marked(manifest: Manifest, cluster: str, app: str, run: str = "") -> dict[str, Any]:
     """Return `manifest` with the label by which we watch and the annotation that says whose it is (B8).
+
+    What is made anew for each bundle says for which: `run`.
 
     Never in pod templates: that would restart pods.
     """
     metadata = manifest["metadata"]
     owner = owner_value(app, key_of(manifest))
     labels = {**(metadata.get("labels") or {}), AGENT_LABEL: cluster}
-    annotations = {**(metadata.get("annotations") or {}), OWNER_ANNOTATION: owner}
+    annotations = {**(metadata.get("annotations") or {}), OWNER_ANNOTATION: owner, **({HOOK_RUN: run} if run else {})}
     return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 

@@ -96,6 +96,8 @@ class Options:
     prune_crds: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
     suspend: Mapping[str, str] | None = None
+    compat: bool = True
+    """The names of other tools count on the app's objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "pruneCRDs": ("prune_crds", _truth),
     "ignore": ("ignore", _rules),
     "suspend": ("", _suspension),
+    "compat": ("compat", _truth),
 }
 # Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
 _LATER: Mapping[str, Any] = {

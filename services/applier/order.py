@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from services.applier.tracking import GROUP
+from services.applier.state import Entry, Wanted
 from shared.core.objects import ObjectKey
 
 T = TypeVar("T")
+Place = tuple[int, int, int]
 
 CRDS, NAMESPACES, CLASSES, ACCESS, ROLES, BINDINGS, SETTINGS, VOLUMES, SERVICES = range(9)
 WORKLOADS, ROUTES, API_SERVICES, ADMISSION = range(9, 13)
@@ -57,7 +58,6 @@ _CLASS_GROUPS = frozenset(
         "resource.k8s.io",
     },
 )
-_WAVES = (f"{GROUP}/wave", "argocd.argoproj.io/sync-wave")
 
 
 def rank_of(key: ObjectKey) -> int:
@@ -71,32 +71,15 @@ def rank_of(key: ObjectKey) -> int:
     return WORKLOADS
 
 
-def wave_of(annotations: Mapping[str, Any]) -> int:
-    """Return the wave that an object asks for.
-
-    Raises:
-        ValueError: it is not an integer; taking it for 0 would apply it at the wrong time.
-    """
-    for name in _WAVES:
-        text = annotations.get(name)
-        if text is None:
-            continue
-        try:
-            return int(str(text))
-        except ValueError:
-            raise ValueError(f"{name} is {str(text)[:40]!r}, not an integer") from None
-    return 0
+def place_of(item: Wanted | Entry) -> Place:
+    """Return where an object stands: its wave, its stage, and its level inside that (C4)."""
+    return item.wave, rank_of(item.key) if item.rank is None else item.rank, item.level
 
 
-def staged(items: Iterable[T], place: Callable[[T], tuple[int, ObjectKey]]) -> list[tuple[int, int, tuple[T, ...]]]:
-    """Return (wave, rank, items) in the order of application; `place` gives an item's wave and key.
+def staged(items: Iterable[T], where: Callable[[T], tuple[Place, ObjectKey]]) -> list[tuple[int, int, tuple[T, ...]]]:
+    """Return (wave, rank, items) in the order of application; `where` gives an item's place and key.
 
     Inside a stage the order is that of keys, so that reports are the same each time (C3).
     """
-
-    def at(item: T) -> tuple[int, int]:
-        wave, key = place(item)
-        return wave, rank_of(key)
-
-    ordered = sorted(items, key=lambda item: (*at(item), place(item)[1]))
-    return [(wave, rank, tuple(found)) for (wave, rank), found in groupby(ordered, key=at)]
+    ordered = sorted(items, key=where)
+    return [(place[0], place[1], tuple(found)) for place, found in groupby(ordered, key=lambda item: where(item)[0])]

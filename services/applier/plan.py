@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from services.applier.adoption import Claimant, objection
 from services.applier.documents import ReleaseDocument
+from services.applier.hooks import is_over, run_step
 from services.applier.options import Conflicts, Drift, Options
-from services.applier.order import staged
+from services.applier.order import place_of, staged
 from services.applier.planned import (
     Applied,
     Blocked,
@@ -35,7 +36,7 @@ from services.applier.planned import (
     Step,
 )
 from services.applier.prune import Leaving, leaving
-from services.applier.settle import prune_obstacle, settled
+from services.applier.settle import prune_obstacle, remembered, settled
 from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
 from services.applier.tracking import is_ours
 from services.applier.verify import bundle_of
@@ -97,20 +98,21 @@ def plan(
     wanted = {} if release.removed else desired
     crds = _crds(wanted.values())
     claimant = Claimant(release.app, cluster, options.adopt, others)
-    steps = {
-        found.key: _apply_step(
-            found, live.get(found.key, NOT_READ), inventory.entries.get(found.key), options, claimant
-        )
-        if not _arrives(found, live, crds)
-        else Create(found, force=_forces(options))
-        for found in wanted.values()
-    }
+    steps: dict[ObjectKey, Step] = {}
+    for found in wanted.values():
+        entry = inventory.entries.get(found.key)
+        if is_over(found, entry, inventory.header, bundle_of(release)):
+            steps[found.key] = Skip(found.key, SkipReason.UNCHANGED)
+        elif _arrives(found, live, crds):
+            steps[found.key] = Create(found, force=_forces(options))
+        else:
+            steps[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
     going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete)))
     return Plan(
         claim=_claim(steps, inventory, release, key, going.approved),
         applies=tuple(
             Stage(wave, rank, found)
-            for wave, rank, found in staged(steps.values(), lambda step: (wanted[step.key].wave, step.key))
+            for wave, rank, found in staged(steps.values(), lambda step: (place_of(wanted[step.key]), step.key))
         ),
         prunes=going.stages,
         held=going.held,
@@ -120,20 +122,26 @@ def plan(
 
 def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Options, claimant: Claimant) -> Step:
     """Return the step for one object of the bundle."""
-    if wanted.policy.ignore or (isinstance(live, Present) and live.ignored):
-        return Skip(wanted.key, SkipReason.IGNORED)
+    if wanted.policy.ignore or (isinstance(live, Present) and live.asks(compat=options.compat).ignore):
+        return _ignored(wanted, live)
     match live:
         case Unknown(why=Why.UNSERVED):
             return Skip(wanted.key, SkipReason.UNKNOWN_KIND, live.detail)
         case Unknown():
             return Skip(wanted.key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
         case Absent():
-            if _same_content(wanted, entry) and options.drift is not Drift.CORRECT:
+            if _same_content(wanted, entry) and _drift(wanted, options) is not Drift.CORRECT:
                 return _reported(wanted, options)
             cause = Cause.DRIFT if _same_content(wanted, entry) else Cause.RELEASE
             return Create(wanted, cause, force=_forces(options))
         case Present():
             return _present_step(wanted, live, entry, options, claimant)
+
+
+def _ignored(wanted: Wanted, live: Live) -> Step:
+    if wanted.policy.exists and not isinstance(live, Present):
+        return Skip(wanted.key, SkipReason.AWAITED, "it is made by somebody else, and does not exist yet")
+    return Skip(wanted.key, SkipReason.IGNORED)
 
 
 def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, claimant: Claimant) -> Step:
@@ -148,8 +156,13 @@ def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: O
         return Skip(wanted.key, SkipReason.CONFLICT, trouble)
     if wanted.policy.if_absent or (known and _as_left(wanted, live, entry, claimant)):
         return Skip(wanted.key, SkipReason.UNCHANGED)
+    step = run_step(wanted, live, entry, claimant.app, force=_forces(options))
+    return step or _changed_step(wanted, live, entry, options, known=known)
+
+
+def _changed_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, *, known: bool) -> Step:
     drifted = known and _same_content(wanted, entry)
-    if drifted and options.drift is not Drift.CORRECT:
+    if drifted and _drift(wanted, options) is not Drift.CORRECT:
         return _reported(wanted, options)
     cause = Cause.DRIFT if drifted else Cause.RELEASE if known else Cause.ADOPTION
     return Patch(wanted, live.uid, cause, force=_forces(options))
@@ -172,8 +185,13 @@ def _same_content(wanted: Wanted, entry: Entry | None) -> bool:
 
 
 def _reported(wanted: Wanted, options: Options) -> Skip:
-    reason = SkipReason.DRIFT_REPORTED if options.drift is Drift.REPORT else SkipReason.UNCHANGED
+    reason = SkipReason.DRIFT_REPORTED if _drift(wanted, options) is Drift.REPORT else SkipReason.UNCHANGED
     return Skip(wanted.key, reason)
+
+
+def _drift(wanted: Wanted, options: Options) -> Drift:
+    """Return what is done about changes by others: what the object says, else the app (I6)."""
+    return wanted.policy.drift or options.drift
 
 
 def _forces(options: Options) -> bool:
@@ -224,10 +242,8 @@ def _claim(
         for known, entry in inventory.entries.items()
     }
     for step in steps.values():
-        if isinstance(step, Create | Patch) and step.wanted.tracked and step.key not in entries:
-            entries[step.key] = Entry(
-                step.key, step.wanted.version, wave=step.wanted.wave, keep=step.wanted.policy.keep
-            )
+        if isinstance(step, Create | Patch | Recreate) and step.wanted.tracked and step.key not in entries:
+            entries[step.key] = Entry(step.key, step.wanted.version, **remembered(step.wanted))
     used = release.approval if approved else before.approval_used
     header = replace(
         before,

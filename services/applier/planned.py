@@ -28,6 +28,8 @@ class SkipReason(StrEnum):
     """The API server does not serve its kind."""
     TERMINATING = "Terminating"
     """It is being deleted; look again when it is gone."""
+    AWAITED = "Awaited"
+    """Somebody else makes it, and it does not exist yet."""
     GONE = "Gone"
     """It left the bundle and does not exist any more."""
     NOT_OURS = "NotOurs"
@@ -52,7 +54,13 @@ class SkipReason(StrEnum):
         return self in _FORGETS
 
 
-_FAILED = {SkipReason.CONFLICT, SkipReason.UNKNOWN_STATE, SkipReason.UNKNOWN_KIND, SkipReason.TERMINATING}
+_FAILED = {
+    SkipReason.AWAITED,
+    SkipReason.CONFLICT,
+    SkipReason.UNKNOWN_STATE,
+    SkipReason.UNKNOWN_KIND,
+    SkipReason.TERMINATING,
+}
 _FORGETS = {SkipReason.GONE, SkipReason.NOT_OURS, SkipReason.HANDED_OVER}
 
 
@@ -120,6 +128,8 @@ class Prune:
     propagation: str = "Background"
     resource_version: str = ""
     """Set where a person approved what they saw: then the object must not have changed since (F6)."""
+    removed: bool = False
+    """Its whole app goes, not the object alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +151,8 @@ class Skip:
     detail: str = ""
 
 
-Step = Create | Patch | Recreate | Prune | Orphan | Skip
+Making = Create | Patch | Recreate
+Step = Making | Prune | Orphan | Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +223,8 @@ class Failed:
     """A step failed; its entry stays as it was claimed."""
 
     failure: Failure
+    uid: str = ""
+    """Of a hook that was made and did not succeed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import Held, guarded
 from services.applier.options import DeletionPolicy, Options
-from services.applier.order import staged
+from services.applier.order import place_of, staged
 from services.applier.planned import Orphan, Prune, Skip, SkipReason, Stage, Step
+from services.applier.policy import Leave
 from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
 from services.applier.tracking import is_ours
 from services.applier.verify import bundle_of
@@ -70,7 +71,7 @@ def leaving(known: Leaving) -> Going:
         held = None
     waiting = frozenset(held.keys) if held else frozenset()
     final = [_final(step, waiting, suppressed, approved) for step in steps.values()]
-    stages = staged(final, lambda step: (entries[step.key].wave, step.key))
+    stages = staged(final, lambda step: (place_of(entries[step.key]), step.key))
     return Going(tuple(Stage(wave, rank, found) for wave, rank, found in reversed(stages)), held, suppressed, approved)
 
 
@@ -95,15 +96,24 @@ def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
     for reason, applies, detail in (
         (SkipReason.NOT_OURS, not is_ours(live, known.release.app, key), f"owner: {live.owner or 'none'}"),
         (SkipReason.TERMINATING, live.deleting, ", ".join(live.finalizers)),
-        (SkipReason.IGNORED, live.ignored, ""),
+        (SkipReason.IGNORED, live.asks(compat=known.options.compat).ignore, ""),
         (SkipReason.KEPT, not (known.options.prune or known.release.removed), "prune is off for this app"),
         (SkipReason.KEPT, _inhabited(key, known), "other objects of ours live in this namespace"),
     ):
         if applies:
             return Skip(key, reason, detail)
-    if live.keep or entry.keep or _stays(entry, known):
+    removed = known.release.removed
+    if Leave.KEEP in _asks(entry, live, known) or _stays(entry, known) or (entry.hook and not removed):
         return Orphan(key, entry.version, live.uid)
-    return Prune(key, entry.version, live.uid, resource_version=live.resource_version)
+    propagation = live.asks(compat=known.options.compat).propagation or "Background"
+    return Prune(key, entry.version, live.uid, propagation, live.resource_version, removed)
+
+
+def _asks(entry: Entry, live: Live, known: Leaving) -> frozenset[str]:
+    """Return what is asked for an object that leaves, by what was last applied and by what is live (F4)."""
+    removed = known.release.removed
+    now = {live.asks(compat=known.options.compat).leaves(removed=removed)} if isinstance(live, Present) else set()
+    return frozenset({entry.leaves(removed=removed), *now})
 
 
 def _stays(entry: Entry, known: Leaving) -> bool:
@@ -152,7 +162,12 @@ def _held(going: AbstractSet[ObjectKey], known: Leaving) -> Held | None:
         known.release,
         emptied=not (known.wanted or known.release.removed or known.options.allow_empty),
         recovered=known.inventory.header.recovered,
+        confirmed=frozenset(key for key in going if Leave.CONFIRM in _asked(key, known)),
     )
+
+
+def _asked(key: ObjectKey, known: Leaving) -> frozenset[str]:
+    return _asks(known.inventory.entries[key], known.live.get(key, NOT_READ), known)
 
 
 def _approves(known: Leaving, held: Held) -> bool:
@@ -176,5 +191,5 @@ def _final(
         return Skip(step.key, SkipReason.SUPPRESSED, suppressed)
     if isinstance(step, Prune) and step.key not in approved:
         # Only what a person approved must be unchanged since they saw it (F6).
-        return Prune(step.key, step.version, step.uid)
+        return replace(step, resource_version="")
     return step

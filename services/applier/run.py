@@ -145,6 +145,7 @@ class Run:
                 warn=self.warnings.append,
                 ignore=self.options.ignore,
                 yields=self.options.conflicts is Conflicts.YIELD,
+                compat=self.options.compat,
             ),
             self.options,
             superseded=self.superseded,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from services.applier.planned import (
     Applied,
     Create,
+    Failed,
     Gone,
     Orphan,
     Outcome,
@@ -20,7 +22,7 @@ from services.applier.planned import (
     SkipReason,
     Step,
 )
-from services.applier.state import Entry, Inventory
+from services.applier.state import Entry, Inventory, Wanted
 from shared.core.objects import ObjectKey
 
 Outcomes = Mapping[ObjectKey, Outcome]
@@ -65,6 +67,9 @@ def _after(entry: Entry, step: Step | None, outcome: Outcome | None) -> Entry | 
             return None
         case ((Create() | Patch() | Recreate()), Applied()):
             return _applied(entry, step, outcome)
+        case _, Failed() if outcome.uid:
+            # A hook that did not succeed: the next attempt makes it anew.
+            return replace(entry, uid=outcome.uid, desired="", hook=True)
         case _:
             return entry
 
@@ -81,10 +86,23 @@ def _applied(entry: Entry, step: Create | Patch | Recreate, outcome: Applied) ->
         owned_at=outcome.owned_at,
         resource_version=outcome.resource_version,
         created=outcome.created or (entry.created and same_object),
-        wave=wanted.wave,
-        keep=wanted.policy.keep,
         bodied=wanted.bodied,
+        **remembered(wanted),
     )
+
+
+def remembered(wanted: Wanted) -> dict[str, Any]:
+    """Return the fields of an entry that say how its object is to be treated when the bundle is gone."""
+    policy = wanted.policy
+    return {
+        "wave": wanted.wave,
+        "rank": wanted.rank,
+        "level": wanted.level,
+        "prune": policy.prune.value,
+        "delete": policy.delete.value,
+        "hook": policy.hook is not None,
+        "waits": policy.wait,
+    }
 
 
 def _well(step: Step, outcomes: Outcomes) -> bool:

@@ -155,6 +155,10 @@ class Present:
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
 
+    def asks(self, *, compat: bool) -> Policy:
+        """Return what the live object asks for; without `compat` by our names only."""
+        return self.policy if compat else self.own
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

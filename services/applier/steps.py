@@ -42,6 +42,7 @@ from services.applier.planned import (
     Released,
     SkipReason,
 )
+from services.applier.policy import Leave
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
@@ -89,6 +90,8 @@ class Steps:
     """Fields that are left to whoever else owns them (I8)."""
     yields: bool = False
     """Fields in conflict are left to their owners (G3)."""
+    compat: bool = True
+    """The names of other tools count on live objects."""
 
     async def apply(self, step: Create | Patch) -> Outcome:
         """Apply an object."""
@@ -98,7 +101,7 @@ class Steps:
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
             before = self.observer.present(step.key)  # read first: the watch may tell of our write before the answer
-            reply = await self._patch(resource, step.key, _with_uid(body, uid), force=step.force)
+            reply = await self._patch(resource, step, _with_uid(body, uid))
             if reply.ok and reply.body is not None:
                 return await self._applied(step.wanted, reply, reply.body, before)
             failure = reply.failure(step.key)
@@ -137,7 +140,8 @@ class Steps:
                 return Gone()
             if live.uid != step.uid or not is_ours(live, self.app, step.key):
                 return Released(SkipReason.NOT_OURS)
-            if live.keep or live.ignored:
+            asks = live.asks(compat=self.compat)
+            if asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP:
                 return await self.orphan(Orphan(step.key, step.version, step.uid))
             try:
                 await self._delete(
@@ -259,9 +263,13 @@ class Steps:
         reply = await self._send(Request("GET", path))
         return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
 
-    async def _patch(self, resource: Resource, key: ObjectKey, body: bytes, *, force: bool) -> Reply:
-        query = {"fieldManager": MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
-        path = resource.path(key.namespace, key.name)
+    async def _patch(self, resource: Resource, step: Create | Patch, body: bytes) -> Reply:
+        query = {
+            "fieldManager": MANAGER,
+            "force": "true" if step.force else "false",
+            "fieldValidation": "Strict" if step.wanted.policy.validate else "Ignore",
+        }
+        path = resource.path(step.key.namespace, step.key.name)
         return await self._write(Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA))
 
     async def _applied(

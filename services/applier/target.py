@@ -267,6 +267,8 @@ class Target:
             scopes=tools.mapper.scopes(),
             secret=tools.digest_key,
             create_namespace=options.create_namespace,
+            compat=options.compat,
+            bundle=release.bundle.digest,
         )
         return intake(bundle_objects(pieces(sealed, release.bundle), release.bundle), place, self.inventory)
 
@@ -369,6 +371,7 @@ class Target:
         """Tell whether an object is not as our last write left it, as far as the watches tell."""
         if (
             not entry.desired
+            or entry.hook
             or self.options.drift is Drift.IGNORE
             or self._fights.contested(entry.key, time.monotonic())
         ):

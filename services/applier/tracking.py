@@ -1,22 +1,22 @@
-"""Tell whose an object is: our label and annotation, other tools' marks, and what an object asks for itself."""
+"""Tell whose an object is: our label and annotation, and other tools' marks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.applier.compat import asked
 from services.applier.fields import other_managers, owned_by
-from services.applier.state import Live, Policy, Present
+from services.applier.policy import GROUP, HOOK_RUN, NOTHING
+from services.applier.state import Live, Present
 from shared.core.objects import Manifest, ObjectKey
 
-GROUP = "towline.dev"
 AGENT_LABEL = f"{GROUP}/agent"
 OWNER_ANNOTATION = f"{GROUP}/owner"
 MANAGER = "towline"
 """Our field manager, the same for all apps (G6)."""
 
 _FLUX = "kustomize.toolkit.fluxcd.io"
-_ARGO_OPTIONS = "argocd.argoproj.io/sync-options"
 
 # What makes another tool the owner (G2). A label alone is no proof where charts set it too: Helm needs both.
 _FOREIGN: tuple[tuple[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]], ...] = (
@@ -29,10 +29,14 @@ _FOREIGN: tuple[tuple[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
             labels.get("app.kubernetes.io/managed-by") == "Helm" and notes.get("meta.helm.sh/release-name")
         ),
     ),
-    ("kapp app", lambda labels, _: labels.get("kapp.k14s.io/app")),
+    ("kapp app", lambda labels, notes: labels.get("kapp.k14s.io/app") or notes.get("kapp.k14s.io/identity")),
     (
         "Fleet bundle",
-        lambda labels, notes: notes.get("objectset.rio.cattle.io/id") or labels.get("objectset.rio.cattle.io/id"),
+        lambda labels, notes: (
+            notes.get("objectset.rio.cattle.io/id")
+            or labels.get("objectset.rio.cattle.io/id")
+            or labels.get("objectset.rio.cattle.io/hash")
+        ),
     ),
     ("cli-utils inventory", lambda _, notes: notes.get("config.k8s.io/owning-inventory")),
     ("kubectl apply set", lambda labels, _: labels.get("applyset.kubernetes.io/part-of")),
@@ -55,7 +59,7 @@ def present_of(manifest: Manifest) -> Present:
     metadata = manifest.get("metadata") or {}
     notes, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
     owned = owned_by(manifest, MANAGER)
-    policy = policy_of(notes, labels)
+    policy = asked(notes, labels).policy
     return Present(
         uid=str(metadata.get("uid") or ""),
         resource_version=str(metadata.get("resourceVersion") or ""),
@@ -66,8 +70,9 @@ def present_of(manifest: Manifest) -> Present:
         owned=owned.digest if owned else "",
         owned_at=owned.time if owned else "",
         managers=other_managers(manifest, MANAGER),
-        keep=policy.keep,
-        ignored=policy.ignore,
+        policy=policy,
+        own=policy if policy is NOTHING else asked(notes, labels, compat=False).policy,
+        run=str(notes.get(HOOK_RUN) or ""),
         deleting=bool(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
     )
@@ -79,39 +84,6 @@ def foreign_owner(annotations: Mapping[str, Any], labels: Mapping[str, Any]) -> 
         if name := named(labels, annotations):
             return f"{tool} {name}"
     return ""
-
-
-def policy_of(annotations: Mapping[str, Any], labels: Mapping[str, Any]) -> Policy:
-    """Return what an object asks for itself, by our names and those of other tools (section 7)."""
-
-    def says(name: str, *values: str) -> bool:
-        return str(annotations.get(name, labels.get(name, ""))).lower() in values
-
-    argo = {option.strip().lower() for option in str(annotations.get(_ARGO_OPTIONS) or "").split(",")}
-    return Policy(
-        keep=says(f"{GROUP}/prune", "disabled", "false")
-        or says(f"{_FLUX}/prune", "disabled")
-        or says("helm.sh/resource-policy", "keep")
-        or says("client.lifecycle.config.k8s.io/deletion", "detach")
-        or says("cli-utils.sigs.k8s.io/on-remove", "keep")
-        or says("kapp.k14s.io/delete-strategy", "orphan")
-        or bool(argo & {"prune=false", "delete=false"}),
-        ignore=says(f"{GROUP}/reconcile", "disabled")
-        or says(f"{_FLUX}/reconcile", "disabled")
-        or says(f"{_FLUX}/ssa", "ignore")
-        or says("configmanagement.gke.io/managed", "disabled"),
-        if_absent=says(f"{GROUP}/ssa", "ifnotpresent")
-        or says(f"{_FLUX}/ssa", "ifnotpresent")
-        or says("client.lifecycle.config.k8s.io/mutation", "ignore")
-        or says("kapp.k14s.io/update-strategy", "skip"),
-        recreate=says(f"{GROUP}/force", "enabled")
-        or says(f"{_FLUX}/force", "enabled")
-        or says("kapp.k14s.io/update-strategy", "fallback-on-replace", "always-replace")
-        or bool(argo & {"force=true", "replace=true"}),
-        adopt=says(f"{GROUP}/adopt", "true")
-        or says("kapp.k14s.io/create-strategy", "fallback-on-update", "fallback-on-update-or-noop"),
-        allow_empty=says(f"{GROUP}/allow-empty", "true"),
-    )
 
 
 def is_ours(live: Live, app: str, key: ObjectKey) -> bool:

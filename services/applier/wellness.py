@@ -27,7 +27,7 @@ def wellness(inventory: Inventory, observer: Observer, *, late: bool) -> Wellnes
     """Return how an app does; what is still on its way when it is `late` has failed."""
     worst = Wellness(Health.CURRENT)
     for key, entry in inventory.entries.items():
-        if not entry.desired:
+        if not entry.desired or entry.hook or not entry.waits:
             continue
         found = _of(key, observer)
         if _ORDER.index(found.health) < _ORDER.index(worst.health):

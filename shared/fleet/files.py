@@ -213,6 +213,7 @@ class Sync(Written):
     windows: Words = ()
     health_checks: tuple[Any, ...] = ()
     suspend: Suspend | None = None
+    compat: bool = True
 
 
 class AppSource(Written):

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from services.applier import intake as taking
 from services.applier.intake import Place, intake
 from services.applier.normalise import is_bodied, marked, placed
-from services.applier.order import rank_of, staged, wave_of
-from services.applier.state import Entry, Header, Inventory, Policy
+from services.applier.order import rank_of, staged
+from services.applier.policy import Policy
+from services.applier.state import Entry, Header, Inventory
 from shared.core.canonical import decode
 from shared.core.objects import ObjectKey, key_of
 from shared.errors import FindingsError
@@ -224,7 +225,7 @@ def test_the_apps_namespace_is_wanted_where_something_goes():
     ],
 )
 def test_waves_are_integers_c1(annotations, expected):
-    assert wave_of(annotations) == expected
+    assert only(taken(made(metadata={"annotations": annotations}))).wave == expected
 
 
 def test_a_wave_that_is_no_integer_refuses_the_bundle_c1():
@@ -263,7 +264,7 @@ def test_kinds_stand_in_the_order_of_c2():
 @settings(max_examples=40, deadline=None)
 @given(st.permutations([(wave, of_kind(text, name)) for wave in (0, 1) for text in ORDER[:3] for name in "ab"]))
 def test_stages_are_the_same_whatever_the_order_of_the_bundle_c3(found):
-    stages = staged(found, lambda item: item)
+    stages = staged(found, lambda item: ((item[0], rank_of(item[1]), 0), item[1]))
 
     assert [(wave, rank) for wave, rank, _ in stages] == [(w, r) for w in (0, 1) for r in (0, 1, 2)]
     assert all(list(items) == sorted(items) for _, _, items in stages)

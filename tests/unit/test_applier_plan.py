@@ -28,7 +28,8 @@ from services.applier.plan import (
     prune_obstacle,
     settled,
 )
-from services.applier.state import Absent, Entry, Header, Inventory, Policy, Present, Unknown, Wanted, Why
+from services.applier.policy import Leave, Policy
+from services.applier.state import Absent, Entry, Header, Inventory, Present, Unknown, Wanted, Why
 from services.applier.tracking import owner_value
 from shared.core.objects import ObjectKey
 
@@ -211,7 +212,7 @@ def test_an_object_whose_kind_comes_with_the_bundle_is_created_after_it():
 
 def test_ignored_and_if_absent_objects():
     ignored = decided([wanted(A, policy=Policy(ignore=True))], {A: Absent()})
-    live_ignored = decided([wanted(A)], {A: present(A, ignored=True)}, inventory(entry(A, "0")))
+    live_ignored = decided([wanted(A)], {A: present(A, policy=Policy(ignore=True))}, inventory(entry(A, "0")))
     kept = decided([wanted(A, policy=Policy(if_absent=True))], {A: present(A)}, inventory(entry(A, "0")))
 
     assert steps(ignored)[A].reason is SkipReason.IGNORED
@@ -257,7 +258,7 @@ def test_an_expected_deletion_with_proof_happens_i6():
         (replace(present(A), owner=owner_value(APP, key("other"))), entry(A), OPTIONS, {}, SkipReason.NOT_OURS),
         (present(A), entry(A), OPTIONS, {"others": {A}}, SkipReason.HANDED_OVER),
         (present(A, deleting=True), entry(A), OPTIONS, {}, SkipReason.TERMINATING),
-        (present(A, ignored=True), entry(A), OPTIONS, {}, SkipReason.IGNORED),
+        (present(A, policy=Policy(ignore=True)), entry(A), OPTIONS, {}, SkipReason.IGNORED),
         (present(A), entry(A), Options(prune=False), {}, SkipReason.KEPT),
         (Unknown(), entry(A), OPTIONS, {}, SkipReason.UNKNOWN_STATE),
         (Unknown(Why.UNSERVED), entry(A), OPTIONS, {}, SkipReason.UNKNOWN_KIND),
@@ -279,9 +280,10 @@ def test_an_unknown_object_that_left_suppresses_the_other_deletions_a07():
     assert str(A) in todo.suppressed
 
 
-@pytest.mark.parametrize("known", [entry(A), entry(A, keep=True)])
+@pytest.mark.parametrize("known", [entry(A), entry(A, prune="keep")])
 def test_a_kept_object_is_given_up(known):
-    step, _ = left(present(A, keep=not known.keep), known)
+    says = Policy() if known.prune == "keep" else Policy(prune=Leave.KEEP)
+    step, _ = left(present(A, policy=says), known)
 
     assert step == Orphan(A, "v1", "u1")
 
@@ -508,12 +510,12 @@ def test_what_is_gone_or_given_up_is_forgotten(outcome):
 
 
 def test_an_applied_object_is_remembered_as_the_server_answered():
-    todo = decided([wanted(A, bodied=True, wave=2, policy=Policy(keep=True))], {A: Absent()})
+    todo = decided([wanted(A, bodied=True, wave=2, policy=Policy(prune=Leave.KEEP))], {A: Absent()})
 
     after = settled(todo, {A: Applied("u9", "12", "o9", "t9", created=True)})
 
     assert after.entries[A] == Entry(
-        A, "v1", "u9", "d1", "o9", "t9", "12", created=True, wave=2, keep=True, bodied=True
+        A, "v1", "u9", "d1", "o9", "t9", "12", created=True, wave=2, prune="keep", bodied=True
     )
     assert after.header.settled
 

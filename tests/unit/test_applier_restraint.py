@@ -3,8 +3,9 @@
 import pytest
 
 from services.applier.options import OnImmutable, Options
+from services.applier.policy import Policy
 from services.applier.restraint import Fights, may_recreate
-from services.applier.state import Policy, Wanted
+from services.applier.state import Wanted
 from shared.core.objects import ObjectKey
 
 KEY = ObjectKey("", "ConfigMap", "n", "a")

@@ -1,7 +1,8 @@
 import pytest
 
-from services.applier.state import Absent, Policy, Present
-from services.applier.tracking import is_ours, owned_app, owner_value, policy_of, present_of
+from services.applier.policy import Leave
+from services.applier.state import Absent, Present
+from services.applier.tracking import is_ours, owned_app, owner_value, present_of
 from shared.core.objects import ObjectKey
 
 KEY = ObjectKey("apps", "Deployment", "shop", "web")
@@ -45,7 +46,8 @@ def test_the_facts_of_a_live_object():
     assert found.managers == ("kubectl",)
     assert found.deleting
     assert found.finalizers == ("a/b",)
-    assert found.keep
+    assert found.asks(compat=True).prune is Leave.KEEP
+    assert found.asks(compat=False).prune is Leave.DELETE
 
 
 def test_an_object_that_says_nothing():
@@ -70,27 +72,3 @@ def test_an_object_that_says_nothing():
 )
 def test_other_tools_are_recognised_by_their_marks_g2(labels, annotations, says):
     assert present_of({"metadata": {"labels": labels, "annotations": annotations}}).foreign == says
-
-
-@pytest.mark.parametrize(
-    ("annotations", "labels", "expected"),
-    [
-        ({}, {}, Policy()),
-        ({"towline.dev/prune": "disabled"}, {}, Policy(keep=True)),
-        ({"helm.sh/resource-policy": "keep"}, {}, Policy(keep=True)),
-        ({}, {f"{FLUX}/prune": "disabled"}, Policy(keep=True)),
-        ({f"{ARGO}/sync-options": "Validate=false, Prune=false"}, {}, Policy(keep=True)),
-        ({"client.lifecycle.config.k8s.io/deletion": "detach"}, {}, Policy(keep=True)),
-        ({"kapp.k14s.io/delete-strategy": "orphan"}, {}, Policy(keep=True)),
-        ({f"{FLUX}/reconcile": "Disabled"}, {}, Policy(ignore=True)),
-        ({f"{FLUX}/ssa": "IfNotPresent"}, {}, Policy(if_absent=True)),
-        ({f"{FLUX}/ssa": "Ignore"}, {}, Policy(ignore=True)),
-        ({f"{ARGO}/sync-options": "Force=true"}, {}, Policy(recreate=True)),
-        ({"towline.dev/force": "enabled"}, {}, Policy(recreate=True)),
-        ({"towline.dev/adopt": "true"}, {}, Policy(adopt=True)),
-        ({"towline.dev/allow-empty": "true"}, {}, Policy(allow_empty=True)),
-        ({"towline.dev/prune": "no idea", f"{FLUX}/ssa": "ignroe"}, {}, Policy()),
-    ],
-)
-def test_names_of_other_tools_are_honoured(annotations, labels, expected):
-    assert policy_of(annotations, labels) == expected

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from services.applier.health.kstatus import Status, computed, conditions_of
-from services.applier.tracking import GROUP
+from services.applier.policy import GROUP
 from shared.core.objects import Manifest, group_of
 from shared.core.status import Health
 

@@ -1,0 +1,111 @@
+"""What an object may ask for itself, whichever tool's names it uses to say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.applier.options import Drift
+from shared.core.objects import ObjectKey
+
+GROUP = "towline.dev"
+HOOK_RUN = f"{GROUP}/hook-run"
+"""Ours alone: the bundle for which an object that runs once a bundle was made (K3)."""
+
+
+class Leave(StrEnum):
+    """What becomes of an object that leaves its bundle, or whose app is removed."""
+
+    DELETE = "delete"
+    KEEP = "keep"
+    CONFIRM = "confirm"
+    """It waits for a person (F15)."""
+
+
+class Renew(StrEnum):
+    """When an object is deleted and made anew although it could be changed."""
+
+    NEVER = "never"
+    CHANGE = "change"
+    """Whenever its content differs."""
+    REVISION = "revision"
+    """Once a bundle, whatever differs."""
+
+
+class Phase(StrEnum):
+    """When a hook runs."""
+
+    BEFORE = "PreSync"
+    DURING = "Sync"
+    AFTER = "PostSync"
+
+
+class HookEnd(StrEnum):
+    """When a hook's object is deleted."""
+
+    BEFORE_CREATION = "BeforeHookCreation"
+    SUCCEEDED = "HookSucceeded"
+    FAILED = "HookFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An object that is run once a bundle instead of being kept (K1)."""
+
+    phase: Phase
+    ends: frozenset[HookEnd] = frozenset({HookEnd.BEFORE_CREATION})
+    first: bool | None = None
+    """True: only before the app was ever applied whole; False: only after; None: always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an object asks for itself, by annotations, and by labels where the tool reads those too."""
+
+    prune: Leave = Leave.DELETE
+    """When it leaves the bundle."""
+    delete: Leave = Leave.DELETE
+    """When its app is removed."""
+    ignore: bool = False
+    """Is neither applied nor deleted."""
+    exists: bool = False
+    """Is made by somebody else, and has to exist."""
+    if_absent: bool = False
+    """Is created when it is absent, and never changed (D9)."""
+    recreate: bool = False
+    """May be deleted and created when a field that cannot change has changed (H2)."""
+    renew: Renew = Renew.NEVER
+    adopt: bool = False
+    """May be taken over from another tool."""
+    takeover: bool = True
+    """What other tools' field managers set and nobody wants is removed (D10)."""
+    allow_empty: bool = False
+    """May lose its whole body (A14)."""
+    validate: bool = True
+    """A field that the API server does not know is an error."""
+    wait: bool = True
+    """Its health counts, and is waited for (J9)."""
+    health_timeout_s: float | None = None
+    """How long it may take to be healthy (J4)."""
+    drift: Drift | None = None
+    """Instead of what the app says (I6)."""
+    propagation: str = ""
+    """`Foreground` or `Orphan`; empty: `Background` (F6)."""
+    wave: int | None = None
+    """None: nothing is said, so what depends on it may pull it forward (C4)."""
+    hook: Hook | None = None
+    depends_on: tuple[ObjectKey, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Names under which others may depend on it."""
+    after: tuple[str, ...] = ()
+    """Groups on which it depends."""
+    left_out: str = ""
+    """Why it is not applied at all; `local` is nothing worth telling."""
+
+    def leaves(self, *, removed: bool) -> Leave:
+        """Return what becomes of the object; `removed`: its whole app goes."""
+        return self.delete if removed else self.prune
+
+
+NOTHING = Policy()
+LOCAL = "local"
