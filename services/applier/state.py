@@ -10,25 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.applier.policy import NOTHING, Leave, Policy
 from shared.core.objects import ObjectKey
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What an object asks for itself, by annotations."""
-
-    keep: bool = False
-    """Stays in the cluster when it leaves the bundle."""
-    ignore: bool = False
-    """Is neither applied nor pruned."""
-    if_absent: bool = False
-    """Is created when it is absent, and never changed."""
-    recreate: bool = False
-    """May be deleted and created when a field that cannot change has changed."""
-    adopt: bool = False
-    """May be taken over from another tool."""
-    allow_empty: bool = False
-    """May lose its whole body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +26,19 @@ class Wanted:
     digest: str
     """Keyed digest of the body: tells nothing about a Secret's values."""
     wave: int = 0
-    policy: Policy = Policy()
+    rank: int | None = None
+    """Its stage where something that depends on it stands in an earlier one; None: the stage of its kind."""
+    level: int = 0
+    """Its place inside the stage: after what it depends on."""
+    needs: tuple[ObjectKey, ...] = ()
+    """Objects of the bundle that must do well before it is applied (C4)."""
+    policy: Policy = NOTHING
     bodied: bool = True
     """Has fields besides its identity and metadata (rule A14)."""
     tracked: bool = True
     """False: created when absent and forgotten, as the app's namespace is."""
+    run: str = ""
+    """Of what is made anew for each bundle: which one this is for."""
 
     @property
     def api_version(self) -> str:
@@ -74,10 +65,22 @@ class Entry:
     created: bool = False
     """We made it; False: it was adopted, or is claimed only."""
     wave: int = 0
-    keep: bool = False
+    prune: str = Leave.DELETE
+    """What was asked for when it was last applied; the live object may ask for more."""
     bodied: bool = False
     approved: str = ""
     """Digest of the approval that released its deletion."""
+    delete: str = Leave.DELETE
+    hook: bool = False
+    """It ran, and is none of the objects that the app keeps (K1)."""
+    waits: bool = True
+    """Its health counts (J9)."""
+    rank: int | None = None
+    level: int = 0
+
+    def leaves(self, *, removed: bool) -> str:
+        """Return what becomes of the object; `removed`: its whole app goes."""
+        return self.delete if removed else self.prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +151,12 @@ class Present:
     owned_at: str = ""
     managers: tuple[str, ...] = ()
     """Names of the other field managers."""
-    keep: bool = False
-    """An annotation on the live object forbids pruning."""
-    ignored: bool = False
-    """An annotation on the live object forbids any write."""
+    policy: Policy = NOTHING
+    """What the live object asks for."""
+    own: Policy = NOTHING
+    """The same, by our names only."""
+    run: str = ""
+    """The bundle for which it was made anew."""
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
 
