@@ -24,6 +24,7 @@ from services.applier.kube.session import Session
 from services.applier.lease import Lease
 from services.applier.observe import Observer
 from services.applier.outbox import Outbox
+from services.applier.redact import Redaction
 from services.applier.reporting import About, Reporting
 from services.applier.settings import ApplierSettings
 from services.applier.state import Header, Inventory
@@ -91,6 +92,7 @@ class Agent:
             desires=Desires(),
             pace=settings.pace,
             digest_key=bytes.fromhex(identity.digest_key),
+            redaction=Redaction(bytes.fromhex(identity.digest_key), settings.sensitive),
             damaged=known.damaged,
             fence=lease.fence,
             confirm=lambda: confirm_cluster(means.session, here.uid),

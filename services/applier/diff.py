@@ -13,12 +13,15 @@ from services.applier.fields import MISSING, Path, covers, entries, human
 from services.applier.ignoring import ignored_in, rules_for
 from services.applier.options import IgnoreRule
 from services.applier.predict import Place, place_of
-from services.applier.redact import shown
+from services.applier.redact import Redaction, shown
 from services.applier.sameness import comparable, same
 from services.applier.tracking import MANAGER
 from shared.core.objects import Manifest, ObjectKey, key_of
 
 LINES = 50
+KEY_CHARACTERS = 640
+"""A namespace, a name of 253 characters, a kind and its group."""
+PATH_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,18 @@ def changes(wanted: Manifest, live: Manifest, rules: Iterable[IgnoreRule] = ()) 
     return tuple(change for change in found if not ignored.covers(change.path, change.managers))
 
 
-def lines(key: ObjectKey, found: Sequence[Change], secret: bytes) -> tuple[str, ...]:
-    """Return the changes as lines for people, secrets masked; at most 50, the last says how many are left out."""
-    told = [
-        f"{key} {human(change.path)}: {shown(key, change.path, change.wanted, secret)} -> "
-        f"{shown(key, change.path, change.found, secret)}"
-        + (f" (by {', '.join(change.managers)})" if change.managers else "")
-        for change in found[:LINES]
-    ]
+def lines(key: ObjectKey, found: Sequence[Change], redaction: Redaction) -> tuple[str, ...]:
+    """Return the changes as lines for people, secrets masked; at most 50, the last says how many are left out (P4)."""
+    told = [_line(key, change, redaction) for change in found[:LINES]]
     more = len(found) - LINES
     return (*told[: LINES - 1], f"{key}: {more + 1} more changes") if more > 0 else tuple(told)
+
+
+def _line(key: ObjectKey, change: Change, redaction: Redaction) -> str:
+    values = " -> ".join(shown(key, change.path, value, redaction) for value in (change.wanted, change.found))
+    by = f" (by {', '.join(change.managers)})" if change.managers else ""
+    # Keys of list items stand in paths, as long as somebody likes them.
+    return f"{str(key)[:KEY_CHARACTERS]} {human(change.path)[:PATH_CHARACTERS]}: {values}{by[:PATH_CHARACTERS]}"
 
 
 def _walk(wanted: Any, live: Any, place: Place) -> Iterator[tuple[Path, Any, Any]]:

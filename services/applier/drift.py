@@ -48,7 +48,7 @@ async def _fields(tools: Tools, wanted: Wanted, options: Options) -> tuple[str, 
         return ()
     if not reply.ok or reply.body is None:
         return ()
-    return lines(key, changes(decode(wanted.body), reply.body, options.ignore), tools.digest_key)
+    return lines(key, changes(decode(wanted.body), reply.body, options.ignore), tools.redaction)
 
 
 def _in_short(key: ObjectKey, live: Present) -> str:

@@ -69,6 +69,8 @@ class ApplierSettings:
     """Where the agent keeps its things in its cluster."""
     claims: Mapping[str, str] = field(default_factory=dict)
     """Labels that this cluster asks for; the fleet decides which of them count."""
+    sensitive: frozenset[tuple[str, str]] = frozenset()
+    """(group, kind) of custom resources that hold secrets: of these no value leaves the agent (P6)."""
     strict_tls: bool = True
     in_flight: int = MAX_IN_FLIGHT
     """Requests to the API server at one time."""
@@ -118,6 +120,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
         data=_path(told.get("data")),
         namespace=told.get("namespace", "towline"),
         claims=_claims(told.get("claims", ""), problems),
+        sensitive=_kinds(told.get("sensitive", ""), problems),
         strict_tls=told.get("strict_tls", "true").lower() not in {"false", "0", "no"},
         in_flight=_number(told.get("in_flight", str(MAX_IN_FLIGHT)), "TOWLINE_AGENT_IN_FLIGHT", problems),
         bus_ca=_path(told.get("bus_ca")),
@@ -135,7 +138,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
 _KNOWN = frozenset(
     [
         "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",
-        "bus_ca", "probe_listen", "pod_folder",
+        "bus_ca", "probe_listen", "pod_folder", "sensitive",
     ]
 )  # fmt: skip
 
@@ -162,6 +165,18 @@ def _claims(text: str, problems: list[str]) -> dict[str, str]:
         else:
             problems.append(f"TOWLINE_AGENT_CLAIMS: {part!r} is not name=value")
     return claims
+
+
+def _kinds(text: str, problems: list[str]) -> frozenset[tuple[str, str]]:
+    """Return the kinds of `acme.io/Vault,example.org/Login`."""
+    found = set()
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        group, slash, kind = part.partition("/")
+        if slash and kind:
+            found.add((group, kind))
+        else:
+            problems.append(f"TOWLINE_AGENT_SENSITIVE: {part!r} is not group/Kind")
+    return frozenset(found)
 
 
 def _number(text: str, name: str, problems: list[str]) -> int:

@@ -14,6 +14,7 @@ from services.applier.inventory import Storage
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import Session
 from services.applier.observe import Observer
+from services.applier.redact import Redaction
 from services.applier.settings import Pace
 from services.applier.verify import Accepted
 from shared.bus.connection import Bus
@@ -85,6 +86,7 @@ class Tools:
     desires: Desires
     pace: Pace
     digest_key: bytes
+    redaction: Redaction
     damaged: Mapping[str, str]
     fence: Callable[[], None]
     """Raises when another agent may be writing."""

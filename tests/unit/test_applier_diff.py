@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from services.applier.diff import Change, changes, lines
 from services.applier.fields import MISSING
 from services.applier.options import IgnoreRule
-from services.applier.redact import shown
+from services.applier.redact import Redaction, shown
 from services.applier.sameness import quantity
 from shared.core.objects import ObjectKey, key_of
 
-SECRET = b"key"
+SECRET = Redaction(b"key", frozenset({("acme.io", "Vault")}))
 
 
 def made(kind="Deployment", version="apps/v1", **body):
@@ -174,7 +174,7 @@ def test_many_changes_are_cut_with_a_count():
 
 CANARY = "canary-value"
 CONFIG, HIDDEN = ObjectKey("", "ConfigMap", "s", "a"), ObjectKey("", "Secret", "s", "a")
-OTHER = ObjectKey("acme.io", "Db", "s", "a")
+OTHER, VAULT = ObjectKey("acme.io", "Db", "s", "a"), ObjectKey("acme.io", "Vault", "s", "a")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,14 @@ OTHER = ObjectKey("acme.io", "Db", "s", "a")
         (OTHER, ("f:spec", "f:containers"), [{"env": [{"name": "MY_TOKEN", "value": CANARY}]}]),
         (OTHER, ("f:metadata", "f:annotations"), {"kubectl.kubernetes.io/last-applied-configuration": CANARY}),
         (OTHER, ("f:spec", "f:url"), f"https://u:{CANARY}@host/x"),
+        (OTHER, ("f:metadata", "f:annotations", "f:kapp.k14s.io/original"), CANARY),
+        (OTHER, ("f:metadata",), {"annotations": {"objectset.rio.cattle.io/applied": CANARY}}),
+        (OTHER, ("f:spec", "f:args"), ["--db", f"--db-password={CANARY}"]),
+        (OTHER, ("f:spec", "f:args", "i:0"), f"run --token {CANARY} now"),
+        (CONFIG, ("f:data", "f:tls.pem"), f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"),
+        (CONFIG, ("f:data", "f:tls.pem"), f"-----BEGIN PRIVATE KEY-----\n{CANARY}"),
+        (VAULT, ("f:spec", "f:entries"), [CANARY]),
+        (VAULT, ("f:data", "f:a"), CANARY),
     ],
 )
 def test_secrets_are_never_shown_p1(key, path, value):
@@ -206,6 +214,8 @@ def test_secrets_are_never_shown_p1(key, path, value):
         (CONFIG, ("f:data", "f:color"), "red", '"red"'),
         (CONFIG, (), MISSING, "nothing"),
         (OTHER, ("f:spec", "f:secretName"), "db", '"db"'),
+        (OTHER, ("f:spec", "f:args"), ["--tokens", "--secret-name"], '["--tokens","--secret-name"]'),
+        (VAULT, ("f:metadata", "f:labels"), {"a": "b"}, '{"a":"b"}'),
         (OTHER, ("f:spec", "f:automountServiceAccountToken"), False, "false"),
         (HIDDEN, ("f:data",), {}, "{}"),
         (OTHER, ("f:spec", "f:env", 'k:{"name":"COLOR"}', "f:value"), "red", '"red"'),
@@ -221,7 +231,14 @@ def test_changed_and_unchanged_secrets_can_be_told_apart_p1():
 
     assert of("a") == of("a")
     assert of("a") != of("b")
-    assert of("a") != of("a", b"another")
+    assert of("a") != of("a", Redaction(b"another"))
+
+
+def test_a_line_is_bounded_however_long_its_names_are_p4():
+    name = "n" * 5000
+    found = changes(made(metadata={name: "x"}, spec={name: ["y" * 5000]}), made(metadata={}, spec={}))
+
+    assert all(len(line) < 1300 for line in lines(ObjectKey("g", "k", "n", name), found, SECRET))
 
 
 def test_long_values_are_cut():
