@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +24,8 @@ from shared.git.remote import Remote, RemoteRef, SourceError, TransferLimits
 
 CONNECTIONS = 32
 CONNECTIONS_OF_A_HOST = 4
+IDLE = 2
+ANSWER_BYTES = 16 << 20
 
 _PEELED = "^{}"
 _ROOT = str(Path(next(iter(shared.__path__))).parent)
@@ -32,8 +37,8 @@ class Transport:
     def __init__(self, limits: TransferLimits | None = None) -> None:
         self.limits = limits or TransferLimits()
         self._session: aiohttp.ClientSession | None = None
-        self._spare: Process | None = None
-        self._taking = asyncio.Lock()
+        self._idle: list[Process] = []
+        """Processes that wait for a job: Python and libgit2 take 0.2 s to start."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -47,8 +52,8 @@ class Transport:
     ) -> None:
         if self._session is not None:
             await self._session.close()
-        if self._spare is not None:
-            await _end(self._spare)
+        while self._idle:
+            await _end(self._idle.pop())
 
     async def list_refs(self, remote: Remote, prefixes: Sequence[str]) -> tuple[Remote, list[RemoteRef]]:
         """Return the refs that begin with one of `prefixes`, perhaps more, and the place where they are now.
@@ -77,9 +82,10 @@ class Transport:
         """
         job = json.dumps(self._job(remote, mirror, wanted)).encode() + b"\n"
         process = await self._child()
+        output = b""
         try:
             async with asyncio.timeout(self.limits.fetch_deadline_s):
-                output, _ = await process.communicate(job)
+                output = await _asked(process, job)
         except TimeoutError as error:
             raise SourceError(
                 f"{remote.location.url} was not fetched within {self.limits.fetch_deadline_s:g} s",
@@ -87,27 +93,26 @@ class Transport:
                 hint="raise the deadline, if the repository is that large",
             ) from error
         finally:
-            await _end(process)
-        if not output:
-            raise SourceError(f"the fetch of {remote.location.url} ended with {process.returncode} and without answer")
-        answer = json.loads(output)
-        if "found" not in answer:
+            if output and len(self._idle) < IDLE:
+                self._idle.append(process)
+            else:
+                await _end(process)
+        answer = json.loads(output or b"{}")
+        if "code" in answer:
             raise SourceError(answer["message"], code=answer["code"], hint=answer["hint"])
+        if "found" not in answer:
+            ended = answer.get("ended", process.returncode)
+            raise SourceError(f"the fetch of {remote.location.url} ended with {ended} and without answer")
         found: dict[str, str] = answer["found"]
         return found
 
     async def _child(self) -> Process:
-        """Return a process that waits for a job, and start the next one: Python and libgit2 take 0.2 s to start."""
-        async with self._taking:
-            ready, self._spare = self._spare, None
-            if ready is None or ready.returncode is not None:
-                ready = await _start()
-            try:
-                self._spare = await _start()
-            except BaseException:
-                await _end(ready)
-                raise
-            return ready
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+            await _end(process)
+        return await _start()
 
     def _job(self, remote: Remote, mirror: Path, wanted: Iterable[str]) -> dict[str, Any]:
         known = remote.credentials
@@ -133,12 +138,23 @@ async def _start() -> Process:
         # Nothing of the hub's environment: no proxy, no home, no secret.
         env={"PYTHONPATH": _ROOT, "LC_ALL": "C.UTF-8"},
         start_new_session=True,
+        limit=ANSWER_BYTES,
     )
 
 
+async def _asked(process: Process, job: bytes) -> bytes:
+    """Return the line that a process answers with; an empty one: it is gone."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the process has no pipes")
+    with suppress(ConnectionError):
+        process.stdin.write(job)
+        await process.stdin.drain()
+    return await process.stdout.readline()
+
+
 async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     # Drains what is left and closes the pipes.
     await process.communicate()
 

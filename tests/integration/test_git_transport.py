@@ -94,15 +94,21 @@ async def test_a_commit_of_a_server_that_gives_only_branches_is_found_there(git_
     assert found == {first: first}
 
 
-async def test_fetches_at_the_same_time_leave_no_process_behind(git_server, tmp_path, monkeypatch):
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that were started."""
+    found = []
     start = asyncio.create_subprocess_exec
 
     async def noted(*args, **how):
-        started.append(await start(*args, **how))
-        return started[-1]
+        found.append(await start(*args, **how))
+        return found[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return found
+
+
+async def test_fetches_at_the_same_time_leave_no_process_behind(git_server, tmp_path, started):
     commits = {name: git_server.commit(name, {"x": name}) for name in "abc"}
     async with transport() as way, asyncio.TaskGroup() as tasks:
         fetches = {
@@ -112,6 +118,25 @@ async def test_fetches_at_the_same_time_leave_no_process_behind(git_server, tmp_
 
     assert {name: fetch.result()[MAIN] for name, fetch in fetches.items()} == commits
     assert all(process.returncode is not None for process in started)
+
+
+async def test_fetches_after_each_other_start_python_once(git_server, tmp_path, started):
+    async with transport() as way:
+        for number in range(3):
+            commit = git_server.commit("a", {"x": str(number)})
+            assert await way.fetch(remote(git_server.url("a")), tmp_path / "m.git", [MAIN]) == {MAIN: commit}
+
+    assert len(started) == 1
+
+
+async def test_a_process_that_was_killed_while_it_waited_costs_no_fetch(git_server, tmp_path, started):
+    commit = git_server.commit("a", {"x": "1"})
+    async with transport() as way:
+        await way.fetch(remote(git_server.url("a")), tmp_path / "m.git", [MAIN])
+        started[0].kill()
+        await started[0].wait()
+
+        assert await way.fetch(remote(git_server.url("a")), tmp_path / "m.git", [MAIN]) == {MAIN: commit}
 
 
 async def test_a_second_fetch_brings_only_what_is_new(git_server, tmp_path):
