@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, event, false, make_url, true, tuple_
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from shared.core.canonical import decode, encode
 from shared.errors import TransientError
+from shared.runtime.sqlite import BEGIN, connect
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -115,6 +117,8 @@ def boolean(name: str, *, default: bool = False) -> Column[bool]:
 
 
 def _engine(url: str, connections: int, *, write: bool) -> AsyncEngine:
+    found = make_url(url)
+    on_sqlite = found.get_backend_name() == "sqlite"
     engine = create_async_engine(
         url,
         pool_size=connections,
@@ -122,8 +126,10 @@ def _engine(url: str, connections: int, *, write: bool) -> AsyncEngine:
         pool_timeout=BUSY_TIMEOUT_S,
         json_serializer=lambda value: encode(value).decode(),
         json_deserializer=decode,
+        # What is read may be a whole fleet, and stays in threads.
+        **({"async_creator": partial(connect, found)} if on_sqlite and write else {}),
     )
-    if make_url(url).get_backend_name() == "sqlite":
+    if on_sqlite:
         _prepare_sqlite(engine, write=write)
     return engine
 
@@ -144,4 +150,4 @@ def _prepare_sqlite(engine: AsyncEngine, *, write: bool) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _began(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.exec_driver_sql(BEGIN if write else "BEGIN")
