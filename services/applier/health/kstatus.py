@@ -7,10 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from shared.core.objects import Manifest, group_of
 from shared.core.status import Health
+
+
+class Doubt(StrEnum):
+    """What only time can tell."""
+
+    NONE = ""
+    PASSING = "Passing"
+    """A failure that may end by itself: it counts as one when the time is up."""
+    SILENT = "Silent"
+    """In progress only because nothing says otherwise: well after a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,7 @@ class Status:
     health: Health
     reason: str = ""
     message: str = ""
+    doubt: Doubt = Doubt.NONE
 
 
 CURRENT = Status(Health.CURRENT)
