@@ -12,7 +12,14 @@ from typing import Any, Self
 
 import aiohttp
 
-from services.cli.hubs import CommandError, HubAddress, Where, find_hub
+from services.cli.hubs import (
+    CommandError,
+    HubAddress,
+    NotAllowedError,
+    NotFoundError,
+    TimedOutError,
+    UnreachableError,
+)
 
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
@@ -23,33 +30,6 @@ READ_BYTES = 1 << 20
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 PAGE = 500
-
-
-class NotFoundError(CommandError):
-    """The hub does not have it."""
-
-    code = "cli.not-found"
-    exit_code = 3
-
-
-class NotAllowedError(CommandError):
-    """The hub does not know the token, or it may not do this."""
-
-    code = "cli.not-allowed"
-    exit_code = 4
-
-
-class TimedOutError(CommandError):
-    """It took longer than the caller wanted to wait."""
-
-    code = "cli.timeout"
-    exit_code = 5
-
-
-class UnreachableError(CommandError):
-    """The hub does not answer."""
-
-    code = "cli.unreachable"
 
 
 @dataclass(slots=True)
@@ -144,11 +124,6 @@ class Hub:
             raise UnreachableError(
                 f"the hub at {self.address.url} does not answer: {why}", hint="see whether it runs, and its address"
             ) from error
-
-
-def hub_of(where: Where) -> Hub:
-    """Return the hub that is meant, not yet connected."""
-    return Hub(find_hub(where))
 
 
 async def _answer(response: aiohttp.ClientResponse) -> dict[str, Any]:

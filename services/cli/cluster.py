@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from services.cli.client import Hub, hub_of
-from services.cli.hubs import CommandError, Where
+from services.cli.hubs import CommandError, Where, asked
 from services.cli.output import pairs_of, plain, say, seconds_of
 
 Labels = Annotated[tuple[str, ...], Parameter(name=["--label", "-l"])]
@@ -31,17 +29,12 @@ def add(
         name: How the cluster is called; as in the fleet's clusters/ if it stands there.
         label: key=value; git wins over what is said here.
         like: Take over the labels that this cluster has from the hub.
-        ttl: How long the token is good.
+        ttl: How long the token is good; 1h by default.
         output: How to print; text is the token alone.
         where: Which hub.
     """
     body = {"name": name, "labels": pairs_of(label), "like": like, "ttl_s": int(seconds_of(ttl))}
-
-    async def post() -> dict[str, Any]:
-        async with hub_of(where or Where()) as hub:
-            return await hub.post("/api/v1/clusters", body)
-
-    made = asyncio.run(post())
+    made = asked(where, lambda hub: hub.post("/api/v1/clusters", body))
     print(json.dumps(made) if output == "json" else made["token"])
     return 0
 
@@ -70,17 +63,13 @@ def approve(name: str, /, *claims: str, where: Where | None = None) -> int:
         claims: key=value, as they were seen; without any, all that are pending now.
         where: Which hub.
     """
-    seen = pairs_of(claims) or _pending(hub_of(where or Where()), name)
+    seen = pairs_of(claims) or _pending(where, name)
     _command(where, "cluster-approve", {"cluster": name, "claims": seen})
     return 0
 
 
-def _pending(asked: Hub, name: str) -> dict[str, str]:
-    async def ask() -> dict[str, Any]:
-        async with asked as hub:
-            return await hub.get(f"/api/v1/clusters/{name}")
-
-    pending: dict[str, str] = asyncio.run(ask())["pending_claims"]
+def _pending(where: Where | None, name: str) -> dict[str, str]:
+    pending: dict[str, str] = asked(where, lambda hub: hub.get(f"/api/v1/clusters/{name}"))["pending_claims"]
     if pending:
         say("approving " + plain(", ".join(f"{key}={value}" for key, value in sorted(pending.items()))))
     return pending
@@ -123,9 +112,5 @@ def remove(
 
 
 def _command(where: Where | None, verb: str, arguments: dict[str, Any], reason: str = "") -> None:
-    async def give() -> dict[str, Any]:
-        async with hub_of(where or Where()) as hub:
-            return await hub.command("releaser", verb, arguments, reason)
-
-    result = asyncio.run(give())
+    result = asked(where, lambda hub: hub.command("releaser", verb, arguments, reason))
     print(plain(result["message"]) or f"{arguments['cluster']}: {verb} done")

@@ -6,17 +6,18 @@ nor repeats anything.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from services.cli.client import Hub, UnreachableError, hub_of
 from services.cli.get import COLUMNS
-from services.cli.hubs import CommandError, Where
+from services.cli.hubs import CommandError, UnreachableError, Where, asked
 from services.cli.output import moment_of, plain, say, show
+
+if TYPE_CHECKING:
+    from services.cli.client import Hub
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
@@ -46,7 +47,7 @@ def events(
     """
     chosen = {**_about(about), "types": types}
     earliest = moment_of(since, past=True) if since else ""
-    asyncio.run(_events(hub_of(where or Where()), chosen, _Past(earliest, limit), _Printer(output), follow=watch))
+    asked(where, lambda hub: _events(hub, chosen, _Past(earliest, limit), _Printer(output), follow=watch))
     return 0
 
 
@@ -90,18 +91,19 @@ def _about(names: Sequence[str]) -> Chosen:
     return chosen
 
 
-async def _events(asked: Hub, chosen: Chosen, past: _Past, printer: _Printer, *, follow: bool) -> None:
-    async with asked as hub:
-        newest = await hub.items("/api/v1/events", 1)
-        position = int(newest[0]["id"]) if newest else 0
-        found = await hub.items("/api/v1/events", past.limit, since=past.since, **chosen)
-        # What came in between is left to the stream.
-        printer.past([event for event in reversed(found) if not follow or int(event["id"]) <= position])
-        if follow:
-            await _follow(hub, chosen, position, printer)
+async def _events(hub: Hub, chosen: Chosen, past: _Past, printer: _Printer, *, follow: bool) -> None:
+    newest = await hub.items("/api/v1/events", 1)
+    position = int(newest[0]["id"]) if newest else 0
+    found = await hub.items("/api/v1/events", past.limit, since=past.since, **chosen)
+    # What came in between is left to the stream.
+    printer.past([event for event in reversed(found) if not follow or int(event["id"]) <= position])
+    if follow:
+        await _follow(hub, chosen, position, printer)
 
 
 async def _follow(hub: Hub, chosen: Chosen, position: int, printer: _Printer) -> None:
+    import asyncio
+
     pause_s = FIRST_PAUSE_S
     while True:
         try:

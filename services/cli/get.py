@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from services.cli.client import Hub, NotFoundError, hub_of
-from services.cli.hubs import CommandError, Where
+from services.cli.hubs import CommandError, NotFoundError, Where, asked
 from services.cli.output import Column, Output, age, plain, say, show, yaml_text
+
+if TYPE_CHECKING:
+    from services.cli.client import Hub
 
 DEFAULT_LIMIT = 500
 SHOWN_EVENTS = 10
@@ -147,19 +148,18 @@ def get(
         where: Which hub.
     """
     plural = _ALIASES.get(kind, kind if kind.endswith("s") else f"{kind}s")
-    listing = asyncio.run(_get(hub_of(where or Where()), plural, name, filters or Filters()))
+    listing = asked(where, lambda hub: _get(hub, plural, name, filters or Filters()))
     show(listing, COLUMNS[plural], output, noun=plural[:-1], header=header)
     return 0
 
 
-async def _get(asked: Hub, plural: str, name: str, filters: Filters) -> dict[str, Any]:
+async def _get(hub: Hub, plural: str, name: str, filters: Filters) -> dict[str, Any]:
     kind = f"{plural[:-1].capitalize()}List"
-    async with asked as hub:
-        if name:
-            items = await _named(hub, plural, name)
-        else:
-            limit = None if filters.all else filters.limit
-            items = await hub.items(f"/api/v1/{plural}", limit, **_parameters(plural, filters))
+    if name:
+        items = await _named(hub, plural, name)
+    else:
+        limit = None if filters.all else filters.limit
+        items = await hub.items(f"/api/v1/{plural}", limit, **_parameters(plural, filters))
     return {"apiVersion": "towline.dev/v1", "kind": kind, "items": items}
 
 
@@ -213,7 +213,7 @@ def describe(name: str, /, *, cluster: str = "", where: Where | None = None) -> 
         plural, rest = "targets", name
     if plural == "apps" and cluster:
         plural, rest = "targets", f"{cluster}/{rest}"
-    item, events = asyncio.run(_described(hub_of(where or Where()), plural, rest))
+    item, events = asked(where, lambda hub: _described(hub, plural, rest))
     print(yaml_text(item), end="")
     if events:
         say("")
@@ -221,13 +221,12 @@ def describe(name: str, /, *, cluster: str = "", where: Where | None = None) -> 
     return 0
 
 
-async def _described(asked: Hub, plural: str, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    async with asked as hub:
-        (item,) = await _named(hub, plural, name)
-        chosen = {
-            "clusters": {"cluster": name},
-            "apps": {"app": name},
-            "targets": dict(zip(("cluster", "app"), name.split("/"), strict=False)),
-        }.get(plural)
-        events = await hub.items("/api/v1/events", SHOWN_EVENTS, **chosen) if chosen else []
+async def _described(hub: Hub, plural: str, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    (item,) = await _named(hub, plural, name)
+    chosen = {
+        "clusters": {"cluster": name},
+        "apps": {"app": name},
+        "targets": dict(zip(("cluster", "app"), name.split("/"), strict=False)),
+    }.get(plural)
+    events = await hub.items("/api/v1/events", SHOWN_EVENTS, **chosen) if chosen else []
     return {plain(key): value for key, value in item.items()}, events

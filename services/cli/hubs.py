@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
 from shared.errors import PermanentError
+
+if TYPE_CHECKING:
+    from services.cli.client import Hub
+
+T = TypeVar("T")
 
 
 class CommandError(PermanentError):
@@ -25,6 +30,33 @@ class NoHubError(CommandError):
     """Nothing says which hub is meant, or what it says is not there."""
 
     code = "cli.no-hub"
+
+
+class NotFoundError(CommandError):
+    """The hub does not have it."""
+
+    code = "cli.not-found"
+    exit_code = 3
+
+
+class NotAllowedError(CommandError):
+    """The hub does not know the token, or it may not do this."""
+
+    code = "cli.not-allowed"
+    exit_code = 4
+
+
+class TimedOutError(CommandError):
+    """It took longer than the caller wanted to wait."""
+
+    code = "cli.timeout"
+    exit_code = 5
+
+
+class UnreachableError(CommandError):
+    """The hub does not answer."""
+
+    code = "cli.unreachable"
 
 
 @Parameter(name="*")
@@ -42,6 +74,25 @@ class HubAddress:
 
     url: str
     token: str
+
+
+def asked(where: Where | None, ask: Callable[[Hub], Awaitable[T]]) -> T:
+    """Return what `ask` returns with the hub that is meant.
+
+    Whoever shows the help of a command needs neither the client nor an event loop: both are loaded here.
+
+    Raises:
+        CommandError: the hub cannot be found, does not answer, or refuses.
+    """
+    import asyncio
+
+    from services.cli.client import Hub
+
+    async def go() -> T:
+        async with Hub(find_hub(where or Where())) as hub:
+            return await ask(hub)
+
+    return asyncio.run(go())
 
 
 def find_hub(where: Where) -> HubAddress:
@@ -99,6 +150,8 @@ def _of_context(name: str) -> HubAddress:
 
 
 def _settings(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:

@@ -21,6 +21,8 @@ app = cyclopts.App(
     name="towline",
     version=_version,
     help="Deliver Kubernetes manifests from git to many clusters, by pull.",
+    # Markdown would cost help half of its time, and take `$(...)` and quotes of the examples for markup.
+    help_format="plaintext",
     default_parameter=cyclopts.Parameter(show_default=False, negative_iterable=()),
     suppress_keyboard_interrupt=False,
 )

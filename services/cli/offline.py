@@ -1,27 +1,44 @@
-"""`towline render`, `validate` and `targets`: what git would do, without hub, cluster or network."""
+"""`towline render`, `validate` and `targets`: what git would do, without hub, cluster or network.
+
+What reads fleets and makes objects is loaded when a command runs: half a second that help does not need.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from services.cli.offline_findings import Reported, report
-from services.cli.offline_fleet import Asked, plan_at
-from services.cli.offline_render import Made, made
-from services.cli.offline_yaml import manifest_text
 from services.cli.output import Column, Output, plain, say, show
-from services.renderer.targets import Plan, Target
-from services.renderer.validate import fleet_findings
 from shared.errors import Finding
+
+if TYPE_CHECKING:
+    from services.cli.offline_render import Made
+    from services.renderer.targets import Plan, Target
 
 Rendered = Literal["yaml", "json", "dir"]
 Unsandboxed = Annotated[
     bool, Parameter(name="--allow-unsandboxed", negative="", help="Run engines even where they cannot be confined.")
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to look at."""
+
+    app: Annotated[str, Parameter(name=["--app", "-a"], help="Only this app.")] = ""
+    cluster: Annotated[str, Parameter(name=["--cluster", "-c"], help="Only this cluster.")] = ""
+    rev: Annotated[str, Parameter(help="A branch, tag or commit of the repository, instead of its files.")] = ""
+    source: Annotated[
+        tuple[str, ...],
+        Parameter(name="--source", help="NAME=PATH: where a repository is that apps name.", negative=""),
+    ] = ()
 
 
 def render(
@@ -42,6 +59,9 @@ def render(
         out: Where to write.
         unsandboxed: Whether engines may run unconfined.
     """
+    from services.cli.offline_fleet import plan_at
+    from services.cli.offline_render import made
+
     plan = plan_at(path, asked or Asked())
     targets = made(plan.targets, unsandboxed=unsandboxed)
     findings = _findings(plan, targets, asked or Asked())
@@ -55,7 +75,7 @@ def render(
     else:
         for target in good:
             print(f"# {target.cluster}/{target.app}")
-            print("".join(f"---\n{manifest_text(each)}" for each in target.objects), end="")
+            print(_text(target), end="")
     if output != "json":
         for finding in findings:
             say(_line(finding))
@@ -78,6 +98,10 @@ def validate(
         output: How to print.
         unsandboxed: Whether engines may run unconfined.
     """
+    from services.cli.offline_fleet import plan_at
+    from services.cli.offline_render import made
+    from services.renderer.validate import fleet_findings
+
     plan = plan_at(path, asked or Asked())
     findings = [*_findings(plan, made(plan.targets, unsandboxed=unsandboxed), asked or Asked()), *fleet_findings(plan)]
     report(_once(findings), output)
@@ -106,6 +130,8 @@ def targets(
         output: How to print.
         header: Print the titles of the columns.
     """
+    from services.cli.offline_fleet import plan_at
+
     plan = plan_at(path, asked or Asked())
     items = sorted((_item(each) for each in plan.targets), key=lambda each: (each["cluster"], each["app"]))
     listing = {"apiVersion": "towline.dev/v1", "kind": "TargetList", "items": items}
@@ -158,8 +184,14 @@ def _write(good: Sequence[Made], folder: Path) -> None:
     for target in good:
         file = folder / target.cluster / f"{target.app}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(f"---\n{manifest_text(each)}" for each in target.objects))
+        file.write_text(_text(target))
     say(f"{len(good)} targets written to {folder}")
+
+
+def _text(target: Made) -> str:
+    from services.cli.offline_yaml import manifest_text
+
+    return "".join(f"---\n{manifest_text(each)}" for each in target.objects)
 
 
 def _line(finding: Finding) -> str:

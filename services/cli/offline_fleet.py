@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from services.cli.hubs import CommandError
 from services.renderer.targets import Place, Plan, Repository, plan_of
@@ -18,22 +16,11 @@ from shared.fleet.model import Cluster, Fleet
 from shared.fleet.read import read_app_folder, read_fleet
 from shared.git.folder import FolderTree
 
+if TYPE_CHECKING:
+    from services.cli.offline import Asked
+
 LOCAL = "local"
 _HEAD = "HEAD"
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What to look at."""
-
-    app: Annotated[str, Parameter(name=["--app", "-a"], help="Only this app.")] = ""
-    cluster: Annotated[str, Parameter(name=["--cluster", "-c"], help="Only this cluster.")] = ""
-    rev: Annotated[str, Parameter(help="A branch, tag or commit of the repository, instead of its files.")] = ""
-    source: Annotated[
-        tuple[str, ...],
-        Parameter(name="--source", help="NAME=PATH: where a repository is that apps name.", negative=""),
-    ] = ()
 
 
 def plan_at(path: Path, asked: Asked) -> Plan:

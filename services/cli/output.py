@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +102,8 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, header: bool
 
 
 def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, header: bool, cut: bool) -> None:
+    import shutil
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import json
 import os
 import runpy
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from services.cli.hubs import CommandError
-from services.cli.output import say
-from services.cli.stopping import run_to_end, stopped_by_signals
+from services.cli.extras import need
+from services.cli.hubs import CommandError, Where, asked
+from services.cli.output import pairs_of, plain, say
 
 _EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
 Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
@@ -47,8 +45,9 @@ def hub_run(
         config: A TOML file with the same settings, and more sources.
         log: How to log.
     """
-    _needs("hub")
+    need("hub")
     from services.cli.hub_settings import Given, hub_options
+    from services.cli.stopping import run_to_end
 
     given = Given(data, listen, bus_listen, bus_cert, bus_key, source, bus, config)
     options = hub_options(given)
@@ -66,8 +65,9 @@ def hub_init(*, data: Path, bus: str = "", watch: Annotated[bool, Parameter(nega
         bus: URLs of the bus; without them only keys, credentials and a server's configuration are written.
         watch: Stay, and keep streams and consumers as they must be.
     """
-    _needs("hub")
+    need("hub")
     from services.cli.initialising import initialise
+    from services.cli.stopping import run_to_end
 
     return run_to_end(initialise(data, tuple(bus.split()), watch=watch))
 
@@ -78,14 +78,8 @@ def adopt(*, data: Path) -> int:
     Args:
         data: The hub's data folder.
     """
-    from services.cli.client import hub_of
-    from services.cli.hubs import Where
-
-    async def give() -> dict[str, Any]:
-        async with hub_of(Where(data=data)) as hub:
-            return await hub.command("releaser", "adopt", {})
-
-    print(asyncio.run(give())["message"] or "adopted")
+    result = asked(Where(data=data), lambda hub: hub.command("releaser", "adopt", {}))
+    print(plain(result["message"]) or "adopted")
     return 0
 
 
@@ -95,7 +89,7 @@ def run(program: Program, /) -> int:
     Args:
         program: Which.
     """
-    _needs(_EXTRAS[program])
+    need(_EXTRAS[program])
     runpy.run_module(f"services.{program}", run_name="__main__")
     return 0
 
@@ -123,10 +117,10 @@ def agent_run(
         claim: key=value, a label that this cluster asks for.
         log: How to log.
     """
-    _needs("agent")
+    need("agent")
     from services.applier.service import run_agent
     from services.applier.settings import ApplierSettings
-    from services.cli.output import pairs_of
+    from services.cli.stopping import run_to_end, stopped_by_signals
     from shared.runtime.lifecycle import Lifecycle
 
     if join and join_file:
@@ -167,14 +161,14 @@ def kubesim_run(
     """Run simulated clusters, and write a kubeconfig for each.
 
     Args:
-        clusters: How many.
+        clusters: How many; 3 by default.
         out: The folder for NAME.kubeconfig, and the file `ready` at the end.
         legacy: Serve API versions of old clusters, too.
         port: Of all of them; 0 takes any.
     """
     if clusters < 1:
         raise CommandError(f"{clusters} clusters cannot be simulated", code="cli.choice", hint="give 1 or more")
-    _needs("demo")
+    from services.cli.stopping import run_to_end, stopped_by_signals
     from services.kubesim.server import SimulatedClusters
     from shared.runtime.lifecycle import Lifecycle
 
@@ -208,15 +202,3 @@ def _logs(form: Literal["auto", "json", "console"]) -> None:
 
     people = form == "console" or (form == "auto" and sys.stderr.isatty())
     configure_logging("console" if people else "json", os.environ.get("TOWLINE_LOG_LEVEL", "info"))
-
-
-def _needs(extra: str) -> None:
-    """Say which extra brings what a command needs, before an import fails."""
-    needed = {"hub": ("nats", "sqlalchemy", "pygit2"), "agent": ("nats", "kubernetes_asyncio"), "demo": ("aiohttp",)}
-    missing = [name for name in needed[extra] if importlib.util.find_spec(name) is None]
-    if missing:
-        raise CommandError(
-            f"this command needs {', '.join(missing)}",
-            code="cli.extra",
-            hint=f"pip install 'towline[{extra}]'",
-        )

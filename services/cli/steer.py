@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from services.cli.client import Hub, NotFoundError, hub_of
-from services.cli.hubs import CommandError, Where
+from services.cli.hubs import CommandError, NotFoundError, Where, asked
 from services.cli.output import Column, Output, moment_of, plain, show
+
+if TYPE_CHECKING:
+    from services.cli.client import Hub
 
 HOLD_COLUMNS = (
     Column("NAME", lambda each: each["name"]),
@@ -44,14 +45,9 @@ def _at(name: str) -> dict[str, str]:
     return {"app": app, "cluster": cluster}
 
 
-def _given(hub: Hub, program: str, verb: str, arguments: dict[str, Any], reason: str = "") -> None:
+def _given(where: Where | None, program: str, verb: str, arguments: dict[str, Any]) -> None:
     """Give one command and print its answer."""
-
-    async def give() -> dict[str, Any]:
-        async with hub as asked:
-            return await asked.command(program, verb, arguments, reason)
-
-    _tell(verb, asyncio.run(give()))
+    _tell(verb, asked(where, lambda hub: hub.command(program, verb, arguments, arguments.get("reason", ""))))
 
 
 def _tell(verb: str, result: dict[str, Any]) -> None:
@@ -72,7 +68,7 @@ def suspend(name: str, /, *, reason: str = "", until: str = "", cluster: str = "
     arguments = _place(name, cluster)
     if until:
         arguments["until"] = moment_of(until, past=False)
-    _given(hub_of(where or Where()), "releaser", "suspend", {**arguments, "reason": reason}, reason)
+    _given(where, "releaser", "suspend", {**arguments, "reason": reason})
     return 0
 
 
@@ -84,7 +80,7 @@ def resume(name: str, /, *, cluster: str = "", where: Where | None = None) -> in
         cluster: With app/NAME: only on this cluster.
         where: Which hub.
     """
-    _given(hub_of(where or Where()), "releaser", "resume", _place(name, cluster))
+    _given(where, "releaser", "resume", _place(name, cluster))
     return 0
 
 
@@ -104,11 +100,10 @@ def sync(source: str = "", /, *, cluster: str = "", app: str = "", where: Where 
         app: With a cluster: only this app.
         where: Which hub.
     """
-    hub = hub_of(where or Where())
     if cluster:
-        _given(hub, "releaser", "sync", {"cluster": cluster, "app": app})
+        _given(where, "releaser", "sync", {"cluster": cluster, "app": app})
     else:
-        _given(hub, "poller", "sync", {"source": source} if source else {})
+        _given(where, "poller", "sync", {"source": source} if source else {})
     return 0
 
 
@@ -132,20 +127,19 @@ def approve(
         output: How to print the list.
         where: Which hub.
     """
-    holds = asyncio.run(_holds(hub_of(where or Where())))
+    holds = asked(where, _holds)
     if list_ or not name:
         show({"apiVersion": "towline.dev/v1", "kind": "HoldList", "items": holds}, HOLD_COLUMNS, output, noun="hold")
         return 0
     chosen = _chosen(holds, name, digest)
-    results = asyncio.run(_approved(hub_of(where or Where()), chosen, reason))
+    results = asked(where, lambda hub: _approved(hub, chosen, reason))
     for hold, result in zip(chosen, results, strict=True):
         print(f"approved {plain(hold['name'])} {hold['digest'][:12]} {plain(result['message'])}".rstrip())
     return 0
 
 
-async def _holds(asked: Hub) -> list[dict[str, Any]]:
-    async with asked as hub:
-        found: list[dict[str, Any]] = (await hub.get("/api/v1/holds"))["items"]
+async def _holds(hub: Hub) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await hub.get("/api/v1/holds"))["items"]
     return found
 
 
@@ -170,9 +164,8 @@ def _names(hold: dict[str, Any]) -> set[str]:
     return names - {"", "app/", "cluster/", "/", "@"} | ({commit, commit[:12]} - {""})
 
 
-async def _approved(asked: Hub, holds: Sequence[dict[str, Any]], reason: str) -> list[dict[str, Any]]:
-    async with asked as hub:
-        return [await hub.command("releaser", *_approval(hold), reason) for hold in holds]
+async def _approved(hub: Hub, holds: Sequence[dict[str, Any]], reason: str) -> list[dict[str, Any]]:
+    return [await hub.command("releaser", *_approval(hold), reason) for hold in holds]
 
 
 def _approval(hold: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -189,5 +182,5 @@ def rebuild(*, where: Where | None = None) -> int:
         where: Which hub.
     """
     for program in ("releaser", "poller"):
-        _given(hub_of(where or Where()), program, "rebuild", {})
+        _given(where, program, "rebuild", {})
     return 0

@@ -5,18 +5,19 @@ The hub judges; this only asks again when something changed, also over a restart
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from services.cli.client import Hub, TimedOutError, UnreachableError, hub_of
-from services.cli.hubs import CommandError, Where
+from services.cli.hubs import CommandError, TimedOutError, UnreachableError, Where, asked
 from services.cli.output import plain, say, seconds_of
+
+if TYPE_CHECKING:
+    from services.cli.client import Hub
 
 STAGES = ("rendered", "released", "applied", "healthy")
 LONG_POLL_S = 20
@@ -49,15 +50,15 @@ def wait(
     Args:
         selection: What to wait for.
         stage: rendered, released, applied or healthy; of several the last counts.
-        timeout: How long.
+        timeout: How long; 5m by default.
         output: How to print.
         where: Which hub.
     """
     chosen = selection or Selection()
     if not (chosen.commit or chosen.app or chosen.cluster):
         raise CommandError("nothing to wait for", code="cli.selection", hint="name --commit, --app or --cluster")
-    wanted = _furthest(stage)
-    found = asyncio.run(_wait(hub_of(where or Where()), chosen, wanted, seconds_of(timeout)))
+    wanted, timeout_s = _furthest(stage), seconds_of(timeout)
+    found = asked(where, lambda hub: _wait(hub, chosen, wanted, timeout_s))
     if output == "json":
         print(json.dumps({name: value for name, value in found.items() if name != "version"}, ensure_ascii=False))
     return _told(found, wanted, quiet=output == "json")
@@ -72,10 +73,12 @@ def _furthest(stages: str) -> str:
     return max(named, key=STAGES.index)
 
 
-async def _wait(asked: Hub, chosen: Selection, stage: str, timeout_s: float) -> dict[str, Any]:
+async def _wait(hub: Hub, chosen: Selection, stage: str, timeout_s: float) -> dict[str, Any]:
+    import asyncio
+
     last: dict[str, Any] = {"state": "waiting", "message": "", "waiting": [], "reached": 0, "targets": 0}
     try:
-        async with asyncio.timeout(timeout_s), asked as hub:
+        async with asyncio.timeout(timeout_s):
             while last["state"] == "waiting":
                 last = await _ask(hub, chosen, stage, last)
     except TimeoutError as error:
@@ -86,6 +89,8 @@ async def _wait(asked: Hub, chosen: Selection, stage: str, timeout_s: float) -> 
 
 
 async def _ask(hub: Hub, chosen: Selection, stage: str, last: dict[str, Any]) -> dict[str, Any]:
+    import asyncio
+
     try:
         return await hub.get(
             "/api/v1/progress",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,7 +65,7 @@ async def _travel(stage: Stage, hub: Hub, view: View, files: Files, subject: str
     """Commit, and follow the commit until every cluster runs it and is well."""
     pushed, commit = time.time(), stage.repository.commit(files, subject)
     journey = view.journey(commit, subject)
-    async with asyncio.timeout(LONGEST_S):
+    async with _in_time(f"commit {commit[:10]} on its way to all clusters"):
         while "healthy" not in journey.seconds:
             found = await _revision(hub, commit)
             if found is not None:
@@ -71,6 +73,19 @@ async def _travel(stage: Stage, hub: Hub, view: View, files: Files, subject: str
                 _follow(view, journey, found, pushed)
             await asyncio.sleep(PAUSE_S)
     return journey
+
+
+@asynccontextmanager
+async def _in_time(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            yield
+    except TimeoutError as error:
+        raise CommandError(
+            f"{what} took longer than {LONGEST_S:.0f} s",
+            code="demo.failed",
+            hint="give the machine more time with fewer clusters, such as --clusters 3",
+        ) from error
 
 
 def _check(found: dict[str, Any]) -> None:
@@ -106,7 +121,7 @@ async def _break(stage: Stage, hub: Hub, view: View) -> None:
     pushed, commit = time.monotonic(), stage.repository.commit(broken_web(), subject)
     journey = view.journey(commit, subject)
     found: dict[str, Any] = {}
-    async with asyncio.timeout(LONGEST_S):
+    async with _in_time(f"the refusal of commit {commit[:10]}"):
         while not found.get("failed"):
             await asyncio.sleep(PAUSE_S)
             found = await _revision(hub, commit) or {}
@@ -126,6 +141,6 @@ async def _heal(stage: Stage, view: View) -> None:
     started = time.monotonic()
     wanted = stage.meddle(name)
     view.say(f"somebody scales web to {MEDDLED} on {name}")
-    async with asyncio.timeout(LONGEST_S):
+    async with _in_time(f"healing of {name}"):
         await stage.until_replicas(name, wanted)
     view.say(f"  {time.monotonic() - started:6.2f} s  healed: web runs {wanted} again")
