@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.applier.fields import MISSING, Path, covers, entries, human
+from services.applier.held import holder
 from services.applier.ignoring import ignored_in, rules_for
 from services.applier.options import IgnoreRule
 from services.applier.predict import Place, place_of
@@ -37,11 +38,12 @@ class Change:
 
 
 def changes(wanted: Manifest, live: Manifest, rules: Iterable[IgnoreRule] = ()) -> tuple[Change, ...]:
-    """Return how `live` differs from `wanted`, without what `rules` take out (I8)."""
+    """Return how `live` differs from `wanted`, without what `rules` take out (I8) and what controllers hold (G4)."""
     place, before, after = place_of(wanted, live), comparable(wanted), comparable(live)
     ignored = ignored_in(rules_for(key_of(wanted), rules), (before, after), place)
     found = [Change(path, one, other, others_at(live, path)) for path, one, other in _walk(before, after, place)]
-    return tuple(change for change in found if not ignored.covers(change.path, change.managers))
+    owners = entries(live)
+    return tuple(each for each in found if not (ignored.covers(each.path, each.managers) or holder(owners, each.path)))
 
 
 def lines(key: ObjectKey, found: Sequence[Change], redaction: Redaction) -> tuple[str, ...]:

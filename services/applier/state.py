@@ -151,6 +151,8 @@ class Present:
     owned_at: str = ""
     managers: tuple[str, ...] = ()
     """Names of the other field managers."""
+    held: bool = False
+    """A controller holds one of its fields on purpose (G4)."""
     policy: Policy = NOTHING
     """What the live object asks for."""
     own: Policy = NOTHING

@@ -256,8 +256,10 @@ class Steps:
         return all(self.mapper.find(key, version) for version in versions)
 
     async def _body(self, step: Create | Patch) -> bytes:
-        """Return what is sent: all of the object, but for ignored fields that somebody else owns by now."""
-        if isinstance(step, Create) or not rules_for(step.key, self.ignore):
+        """Return what is sent: all of the object, but for fields that are left to somebody else by now."""
+        live = self.observer.present(step.key)
+        left = rules_for(step.key, self.ignore) or (live is not None and live.held)
+        if isinstance(step, Create) or not left:
             return step.wanted.body
         path = self._served_as(step.key).path(step.key.namespace, step.key.name)
         reply = await self._send(Request("GET", path))

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.applier.compat import asked
 from services.applier.fields import other_managers, owned_by
+from services.applier.held import is_held
 from services.applier.policy import GROUP, HOOK_RUN, NOTHING
 from services.applier.state import Live, Present
 from shared.core.objects import Manifest, ObjectKey
@@ -70,6 +71,7 @@ def present_of(manifest: Manifest) -> Present:
         owned=owned.digest if owned else "",
         owned_at=owned.time if owned else "",
         managers=other_managers(manifest, MANAGER),
+        held=is_held(manifest),
         policy=policy,
         own=policy if policy is NOTHING else asked(notes, labels, compat=False).policy,
         run=str(notes.get(HOOK_RUN) or ""),

@@ -1,4 +1,4 @@
-"""Leave fields of an object to those who own them: by `conflicts: yield`, and by ignore rules (G3, I8)."""
+"""Leave fields of an object to those who own them: by `conflicts: yield`, by ignore rules, or on purpose (G3, G4, I8)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from services.applier.errors import FieldConflict
 from services.applier.fields import MISSING, Path, contains, entries
+from services.applier.held import holder
 from services.applier.ignoring import ignored_in, rules_for
 from services.applier.normalise import is_bodied
 from services.applier.options import IgnoreRule
@@ -35,22 +36,21 @@ def without_conflicts(body: bytes, conflicts: Iterable[FieldConflict]) -> bytes:
 
 
 def without_ignored(body: bytes, live: Manifest, rules: Iterable[IgnoreRule]) -> bytes:
-    """Return the body of a PATCH that changes none of the ignored fields of the live object.
+    """Return the body of a PATCH that changes none of the ignored fields of the live object, nor what controllers hold.
 
     What somebody else owns is left out. What nobody else owns is sent as it is live: leaving it out would delete it.
     """
     wanted = decode(body)
-    mine = rules_for(key_of(wanted), rules)
-    if not mine:
-        return body
     place = place_of(wanted, live)
-    ignored = ignored_in(mine, (wanted, live), place)
+    ignored = ignored_in(rules_for(key_of(wanted), rules), (wanted, live), place)
     others = [entry for entry in entries(live) if entry.manager != MANAGER]
     whole = is_bodied(live)
 
     def sends(path: Path, value: Any) -> Any:
         # The very field: what is above it may hold fields of ours too.
         managers = [entry.manager for entry in others if contains(entry.fields, path)]
+        if holder(others, path):
+            return MISSING
         if not ignored.covers(path, managers):
             return value
         if managers:

@@ -1,7 +1,10 @@
 import pytest
 
+from services.applier.diff import changes
 from services.applier.errors import FieldConflict
+from services.applier.held import is_held
 from services.applier.options import IgnoreRule
+from services.applier.tracking import present_of
 from services.applier.yielding import server_text, without_conflicts, without_ignored
 from shared.core.canonical import decode, encode
 
@@ -110,6 +113,44 @@ def test_managers_can_be_ignored_whatever_they_own_i8():
     found = decode(without_ignored(BODY, live("keda-operator", REPLICAS), [IgnoreRule({}, (), ("keda-*",))]))
 
     assert found["spec"].keys() == {"containers", "rows"}
+
+
+SCALED = {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale", "fieldsV1": REPLICAS}
+
+
+@pytest.mark.parametrize(
+    ("entry", "held"),
+    [
+        (SCALED, True),
+        ({**SCALED, "manager": "keda-operator"}, True),
+        ({**SCALED, "manager": "kubectl"}, False),
+        ({**SCALED, "subresource": "status"}, False),
+        ({**SCALED, "fieldsV1": {"f:status": {"f:replicas": {}}}}, False),
+    ],
+    ids=["autoscaler", "keda", "person", "status", "other-field"],
+)
+def test_replicas_are_left_to_the_autoscaler_g4(entry, held):
+    metadata = {**WANTED["metadata"], "managedFields": [entry]}
+    found = {**WANTED, "metadata": metadata, "spec": {**WANTED["spec"], "replicas": 7}}
+
+    assert is_held(found) is held
+    assert present_of(found).held is held
+    assert ("replicas" not in decode(without_ignored(BODY, found, []))["spec"]) is held
+    assert bool(changes(WANTED, found)) is not held
+
+
+def test_an_injected_ca_is_left_to_its_injector_g4():
+    hook = {"name": "h", "clientConfig": {"caBundle": "b3Vycw=="}}
+    wanted = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "v"},
+        "webhooks": [hook],
+    }
+    fields = {"f:webhooks": {'k:{"name":"h"}': {"f:clientConfig": {"f:caBundle": {}}}}}
+    found = {**wanted, **live("cert-manager-cainjector", fields)}
+
+    assert decode(without_ignored(encode(wanted), found, []))["webhooks"] == [{"name": "h", "clientConfig": {}}]
 
 
 def test_paths_are_written_as_the_server_writes_them():
