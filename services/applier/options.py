@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.applier.health.rules import HealthCheck, check_of
 from shared.errors import PermanentError
 
 
@@ -95,6 +96,7 @@ class Options:
     allow_empty: bool = False
     prune_crds: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()
     suspend: Mapping[str, str] | None = None
     compat: bool = True
     """The names of other tools count on the app's objects."""
@@ -184,6 +186,10 @@ def _rule(rule: Any) -> IgnoreRule:
     )
 
 
+def _checks(value: Any) -> tuple[HealthCheck, ...]:
+    return tuple(check_of(dict(check)) for check in value)
+
+
 def _suspension(value: Any) -> dict[str, Any]:
     return {"suspend": {_text(name): _text(text) for name, text in dict(value).items()} if value else None}
 
@@ -205,6 +211,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowEmpty": ("allow_empty", _truth),
     "pruneCRDs": ("prune_crds", _truth),
     "ignore": ("ignore", _rules),
+    "healthChecks": ("health_checks", _checks),
     "suspend": ("", _suspension),
     "compat": ("compat", _truth),
 }
@@ -215,5 +222,4 @@ _LATER: Mapping[str, Any] = {
     "dependsOn": [],
     "runAs": "",
     "windows": [],
-    "healthChecks": [],
 }

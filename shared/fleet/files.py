@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from shared.core.asking import question
 from shared.core.names import name_problem
 
 DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
@@ -44,6 +45,12 @@ def _usable(name: str) -> str:
     return name
 
 
+def _asks(text: str) -> str:
+    if text:
+        question(text)
+    return text
+
+
 def _unique(names: tuple[Stage, ...]) -> tuple[Stage, ...]:
     twice = {stage.name for stage in names if sum(stage.name == other.name for other in names) > 1}
     if twice:
@@ -55,6 +62,8 @@ Name = Annotated[str, AfterValidator(_usable)]
 Duration = Annotated[str, Field(pattern=f"^{DURATION}$")]
 Namespace = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Question = Annotated[str, AfterValidator(_asks)]
+"""An expression over an object, in CEL."""
 Match = dict[str, Words]
 Labels = dict[str, str]
 
@@ -181,6 +190,18 @@ class Ignore(Written):
     managers: tuple[str, ...] = ()
 
 
+class HealthCheck(Written):
+    """How objects of some kinds do: the first of the questions that is true; none is still in progress."""
+
+    api_version: str = ""
+    """`group/version`, as in a manifest; the version does not count."""
+    group: str = ""
+    kind: Annotated[str, Field(min_length=1)]
+    in_progress: Question = ""
+    failed: Question = ""
+    current: Annotated[Question, Field(min_length=1)]
+
+
 class Suspend(Written):
     """Why an app is left alone, and until when."""
 
@@ -211,7 +232,7 @@ class Sync(Written):
     depends_on: tuple[str, ...] = ()
     run_as: str = ""
     windows: Words = ()
-    health_checks: tuple[Any, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()
     suspend: Suspend | None = None
     compat: bool = True
 

@@ -3,8 +3,9 @@ from importlib.resources import files
 import pytest
 
 from services.applier.health import health_of
-from services.applier.health.rules import OUTCOMES, entry_for, is_meant, rule_of
+from services.applier.health.rules import OUTCOMES, entry_for, rule_of
 from services.applier.rulebook import Rulebook
+from shared.core.asking import is_meant
 from shared.core.cel import ExpressionError
 from shared.core.kubeyaml import documents
 from shared.core.status import Health

@@ -1,5 +1,6 @@
 import pytest
 
+from services.applier.health.rules import HealthCheck
 from services.applier.options import (
     Adopt,
     Conflicts,
@@ -41,7 +42,7 @@ def test_all_keys_of_the_fleet_format_are_known():
             "dependsOn": [],
             "runAs": "",
             "windows": [],
-            "healthChecks": [],
+            "healthChecks": [{"apiVersion": "acme.io/v1", "kind": "Widget", "failed": "", "current": "status.up"}],
             "suspend": {"reason": "move", "until": ""},
         },
     )
@@ -57,6 +58,7 @@ def test_all_keys_of_the_fleet_format_are_known():
     assert read.options.adopt is Adopt.ALL
     assert read.options.deletion_policy is DeletionPolicy.KEEP_DATA
     assert read.options.ignore == (IgnoreRule({"kind": "Deployment"}, ("/spec/replicas",), ("keda",)),)
+    assert read.options.health_checks == (HealthCheck("acme.io/Widget", (("current", "status.up"),)),)
     assert read.options.suspend == {"reason": "move", "until": ""}
 
 
@@ -71,6 +73,9 @@ def test_all_keys_of_the_fleet_format_are_known():
         ("retry", {"last": "1s"}),
         ("retry", 5),
         ("ignore", [{"paths": [1]}]),
+        ("healthChecks", [{"kind": "Widget"}]),
+        ("healthChecks", [{"group": "acme.io", "kind": "Widget", "current": "statu.up"}]),
+        ("healthChecks", ["Widget"]),
         ("namespace", 5),
         ("prunes", True),
         ("atomic", True),

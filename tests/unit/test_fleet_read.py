@@ -161,6 +161,29 @@ def test_a_misspelt_key_says_what_was_meant():
     assert finding.app == "web"
 
 
+HEALTH = """sync:
+  healthChecks:
+    - apiVersion: cert-manager.io/v1
+      kind: Certificate
+      current: status.conditions.filter(e, e.type == 'Ready').all(e, e.status == 'True')
+    - {group: "*.acme.io", kind: "*", failed: stauts.broken, current: "true"}
+    - {kind: Widget}
+"""
+
+
+def test_a_health_check_is_checked_where_it_is_written():
+    fleet = read({"apps/raw/app.yaml": HEALTH})
+
+    assert findings(fleet) == [
+        ("apps/raw/app.yaml:6:39", "fleet.bad-value"),
+        ("apps/raw/app.yaml:7:7", "fleet.missing-key"),
+    ]
+    assert fleet.findings[0].message == (
+        "sync.healthChecks.1.failed cannot be used: there is no variable 'stauts'; did you mean 'status'? "
+        "(column 1, at 'stauts.broken')"
+    )
+
+
 def test_an_unknown_gate_is_kept_for_the_releaser_to_pause_at():
     changes = {"fleet.yaml": "version: 1\nrollouts: {a: {stages: [{name: x, moonPhase: full}]}}\n"}
     part = fleet_part(read({**changes, "apps/api/app.yaml": "{}"}))

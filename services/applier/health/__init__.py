@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.applier.health.builtin import deviation_of
+from services.applier.health.builtin import SUSPENDED, deviation_of
 from services.applier.health.kstatus import Doubt, Status, computed
-from services.applier.health.rules import SUSPENDED, Rule, is_observed
+from services.applier.health.rules import Rule
+from shared.core.asking import is_observed
 from shared.core.objects import Manifest, group_of
 from shared.core.status import Health
 
