@@ -58,8 +58,8 @@ class HubOptions:
     data: Path
     listen: str = "127.0.0.1:8080"
     sources: tuple[Source, ...] = ()
-    bus: str = ""
-    """URLs of servers that know our operator, with spaces between; empty: a server of our own."""
+    bus: tuple[str, ...] = ()
+    """URLs of servers that know our operator; empty: a server of our own."""
     bus_listen: str = ""
     bus_tls: Tls | None = None
 
@@ -74,7 +74,8 @@ async def host(options: HubOptions, announce: Callable[[dict[str, Any]], None]) 
             urls = await stack.enter_async_context(_servers(options, keys))
             buses = {name: await _bus(stack, urls, keys, name) for name in ("steward", *PROGRAMS)}
             stack.enter_context(stopped_by_signals(life, *(bus.stop_intake for bus in buses.values())))
-            await ensured(buses["steward"], life, lambda why: get_logger().warning("bus_not_ready", reason=why))
+            if not await ensured(buses["steward"], life):
+                return
             try:
                 await until_stopped(_work(options, urls, buses, life, announce), life)
             finally:
@@ -98,7 +99,7 @@ def credentials_file(data: Path, program: str) -> Path:
 async def _servers(options: HubOptions, keys: BusKeys) -> AsyncIterator[tuple[str, ...]]:
     """Give the URLs of the bus: of the one that is named, else of a server of our own."""
     if options.bus:
-        yield tuple(options.bus.split())
+        yield options.bus
         return
     folder = options.data / "nats"
     async with EmbeddedServer(folder, keys, listen=options.bus_listen or None, tls=options.bus_tls) as server:
@@ -111,10 +112,10 @@ async def _bus(stack: AsyncExitStack, urls: tuple[str, ...], keys: BusKeys, name
     return await stack.enter_async_context(Bus.connect(urls, lambda: credentials, name=name))
 
 
-async def ensured(bus: Bus, life: Lifecycle, waiting: Callable[[str], None]) -> str:
+async def ensured(bus: Bus, life: Lifecycle) -> str:
     """Make the bus before anybody works with it, and return its incarnation; empty when the program stops before.
 
-    Servers that are not there yet are waited for; `waiting` is told why, once for each reason.
+    Servers that are not there yet are waited for; the connection itself says whom it waits for, and again.
     """
     said = ""
     while not life.stopping.is_set():
@@ -123,7 +124,7 @@ async def ensured(bus: Bus, life: Lifecycle, waiting: Callable[[str], None]) -> 
         except TransientError as error:
             if str(error) != said:
                 said = str(error)
-                waiting(said)
+                get_logger().warning("bus_not_ready", reason=said)
             await life.pause(RETRY_S)
     return ""
 

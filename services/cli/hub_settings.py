@@ -10,7 +10,7 @@ from typing import Any
 from services.cli.hosting import HubOptions
 from services.cli.hubs import CommandError
 from services.poller.settings import Source, parse_source
-from shared.bus.config import Tls
+from shared.bus.config import Tls, url_problem
 
 _KEYS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus", "sources"}
 MAX_PORT = 65535
@@ -46,10 +46,22 @@ def hub_options(given: Given) -> HubOptions:
         data=given.data.absolute(),
         listen=_address(given.listen or file.get("listen", "") or DEFAULT_LISTEN),
         sources=tuple(_newest(sources)),
-        bus=given.bus or file.get("bus", ""),
+        bus=servers(given.bus or file.get("bus", "")),
         bus_listen=given.bus_listen or file.get("bus_listen", ""),
         bus_tls=Tls(Path(cert), Path(key)) if cert and key else None,
     )
+
+
+def servers(bus: str) -> tuple[str, ...]:
+    """Return the URLs of the servers of a bus, given with spaces between.
+
+    Raises:
+        CommandError: one can be no server's address.
+    """
+    urls = tuple(bus.split())
+    for problem in filter(None, map(url_problem, urls)):
+        raise CommandError(problem, code="cli.config", hint="or leave --bus out: the hub then runs a bus of its own")
+    return urls
 
 
 def _address(listen: str) -> str:

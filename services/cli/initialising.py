@@ -31,7 +31,7 @@ async def initialise(data: Path, urls: tuple[str, ...], *, watch: bool) -> None:
     life = Lifecycle()
     async with Bus.connect(urls, lambda: keys.program_credentials("steward"), name="steward") as bus:
         with stopped_by_signals(life, bus.stop_intake):
-            incarnation = await ensured(bus, life, lambda why: say(f"waiting for the bus: {why}"))
+            incarnation = await ensured(bus, life)
             if incarnation:
                 say(f"the bus is ready (incarnation {incarnation})")
             if watch:

@@ -1,12 +1,14 @@
-"""Write the configuration of the embedded server."""
+"""Say how servers are set up and addressed: the configuration of the embedded one, and what a URL must be."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 MEMORY_BYTES = 64 << 20
+_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,19 @@ class Tls:
 
     certificate: Path
     key: Path
+
+
+def url_problem(url: str) -> str:
+    """Return what is wrong with the URL of a server, or an empty string.
+
+    Clients take any word for the name of a machine, and would look for it for ever.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    return "" if usable else f"{url!r} is no address of a bus: write nats://HOST:PORT or tls://HOST:PORT"
 
 
 def server_config(

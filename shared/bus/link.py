@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from nats.aio.msg import Msg
+from nats.errors import NoServersError
 
 from shared.bus.errors import BusUnavailableError
 from shared.bus.session import BROKEN, Inlet, Session
@@ -23,6 +24,8 @@ FIRST_WAIT_S = 0.05
 # Of nats-server's words for a credential that it does not take: violation, expired, revoked.
 _REFUSED = ("authorization", "authentication")
 SETTLED_S = 5.0
+SAY_AGAIN_S = 30.0
+"""A reason that stays is said this often: somebody looks at a log that stands still."""
 INLET_MESSAGES = 1024
 
 log = structlog.get_logger("shared.bus")
@@ -46,6 +49,9 @@ class Link:
         self.sessions = 0
         self.refused = False
         """The last attempt failed because the server did not take the credentials."""
+        self._why = ""
+        """Why the last attempt failed."""
+        self._said_at = 0.0
         self._urls = tuple(urls)
         self._credentials = credentials
         self._name = name
@@ -103,7 +109,8 @@ class Link:
                     await self._changed.wait()
         except TimeoutError as error:
             raise BusUnavailableError(
-                f"{self._name} is not connected to the bus", hint=f"is it up at {', '.join(self._urls)}?"
+                f"{self._name} is not connected to the bus at {self._place()}{f': {self._why}' if self._why else ''}",
+                hint=_next_step(self._why),
             ) from error
         return session
 
@@ -211,9 +218,7 @@ class Link:
                     await session.listen(inlet)
                 await session.ping()
         except (*BROKEN, TowlineError) as error:
-            said = str(error) or type(error).__name__
-            self.refused = any(word in said.lower() for word in _REFUSED)
-            log.info("bus_connection_failed", name=self._name, error=said)
+            self._failed(session.trouble if session and isinstance(error, NoServersError) else "", error)
             if session is not None:
                 await session.close()
             return None
@@ -223,9 +228,22 @@ class Link:
             raise
         return session
 
+    def _failed(self, trouble: str, error: Exception) -> None:
+        """Note why there is no session, and say it when it is new or has not been said for a while."""
+        why, now = trouble or str(error) or type(error).__name__, asyncio.get_running_loop().time()
+        self.refused = any(word in why.lower() for word in _REFUSED)
+        if why != self._why or now - self._said_at > SAY_AGAIN_S:
+            self._said_at = now
+            log.warning("bus_connection_failed", name=self._name, urls=self._place(), error=why, next=_next_step(why))
+        self._why = why
+
+    def _place(self) -> str:
+        return ", ".join(self._urls)
+
     def _adopt(self, session: Session) -> None:
         self._session = session
         self.refused = False
+        self._why = ""
         self.sessions += 1
         log.info("bus_connected", name=self._name, sessions=self.sessions)
         self._announce()
@@ -277,6 +295,15 @@ class Link:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _next_step(why: str) -> str:
+    """Return what somebody can do about a connection that failed."""
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        return "see that its certificate is for this address, and let this machine trust its CA: SSL_CERT_FILE=ca.crt"
+    if any(word in why.lower() for word in _REFUSED):
+        return "see that the credentials are of this bus and still good"
+    return "see that it runs and can be reached from here"
 
 
 def status_of(message: Msg) -> str:

@@ -99,6 +99,8 @@ class Session:
         self._inlets: dict[str, Inlet] = {}
         self._subscriptions: dict[Inlet, Subscription] = {}
         self._next = 0
+        self.trouble = ""
+        """What the client met and told only its callback: why no server could be had."""
 
     async def open(self, urls: Sequence[str], name: str, tls: ssl.SSLContext | None) -> None:
         """Connect and listen for answers, or raise one of `BROKEN`."""
@@ -281,6 +283,7 @@ class Session:
     async def _on_error(self, error: Exception) -> None:
         found = _REFUSED.search(str(error))
         if not found:
+            self.trouble = str(error) or type(error).__name__
             log.debug("bus_connection_error", error=str(error) or type(error).__name__)
             return
         # nats-py gives the server's text in lower case.

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.bus.config import url_problem
 from shared.bus.connection import Credentials
 from shared.errors import Finding, FindingsError, PermanentError
 from shared.runtime.files import replace_file
@@ -39,6 +40,12 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_of)]
 """Several texts; in the environment separated by commas."""
 
 
+def _servers(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for problem in filter(None, map(url_problem, urls)):
+        raise ValueError(problem)
+    return urls
+
+
 class ServiceSettings(BaseSettings):
     """What every program of the hub needs to know.
 
@@ -50,7 +57,7 @@ class ServiceSettings(BaseSettings):
 
     data: Path
     """The data folder."""
-    bus_urls: Texts = ("nats://127.0.0.1:4222",)
+    bus_urls: Annotated[Texts, AfterValidator(_servers)] = ("nats://127.0.0.1:4222",)
     """Where the bus is."""
     bus_credentials: Path
     """File made by `towline hub init`: JSON with `jwt`, `seed`, `inbox`."""
@@ -103,7 +110,7 @@ def read_settings(kind: type[S]) -> S:
             findings.append(
                 Finding(
                     code="settings.missing" if missing else "settings.invalid",
-                    message=f"{name}: {'is not set' if missing else problem['msg']}",
+                    message=f"{name}: {'is not set' if missing else problem['msg'].removeprefix('Value error, ')}",
                     hint=f"set {name}" if missing else "",
                 )
             )

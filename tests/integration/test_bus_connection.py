@@ -3,7 +3,11 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from shared import subjects
+from shared.bus.connection import Bus, BusUnavailableError
+from tests.support.bus import QUICK
 
 
 async def test_an_agent_reads_its_desired_state_after_the_hint(connect):
@@ -33,3 +37,11 @@ async def test_whoever_listens_while_the_connection_is_made_hears_everything(bus
 
         async with asyncio.timeout(10):
             assert {(await anext(each)).sequence for each in hints} == {sequence}
+
+
+async def test_whoever_waits_for_a_server_that_is_not_there_is_told_where_and_why(bus_server):
+    nowhere = "nats://127.0.0.1:1"
+    pace = QUICK.__class__(answer_s=0.3)
+    async with Bus.connect([nowhere], lambda: bus_server.credentials("c1"), name="c1", pace=pace) as agent:
+        with pytest.raises(BusUnavailableError, match=rf"at {nowhere}: .*Connect call failed"):
+            await agent.request(subjects.get("c1"))
