@@ -7,10 +7,7 @@ an agent's memory.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import ctypes.util
 import signal
-from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +15,7 @@ import orjson
 import structlog
 from aiohttp import web
 
+from services.applier.memory import save_memory
 from services.applier.service import run_agent
 from services.applier.settings import ApplierSettings
 from shared.errors import TowlineError
@@ -26,10 +24,6 @@ from shared.runtime.logs import configure_logging
 
 GRACE_S = 10.0
 EXIT_FAILED = 1
-M_TRIM_THRESHOLD = -1
-M_MMAP_THRESHOLD = -3
-THRESHOLD_BYTES = 128 << 10
-TLS_BUFFER_BYTES = 32 << 10
 
 log = structlog.get_logger("services.applier")
 
@@ -89,16 +83,6 @@ async def probes(life: Lifecycle, listen: str) -> AsyncIterator[str]:
         yield f"{found[0]}:{found[1]}"
     finally:
         await runner.cleanup()
-
-
-def save_memory() -> None:
-    """Let freed memory go back to the system; without glibc there is nothing to set."""
-    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
-    name = ctypes.util.find_library("c")
-    library = ctypes.CDLL(name) if name else None
-    if library is not None and hasattr(library, "mallopt"):
-        library.mallopt(M_MMAP_THRESHOLD, THRESHOLD_BYTES)
-        library.mallopt(M_TRIM_THRESHOLD, THRESHOLD_BYTES)
 
 
 def leaves(error: BaseException) -> list[BaseException]:
