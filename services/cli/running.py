@@ -57,19 +57,29 @@ def hub_run(
     return run_to_end(host(options, lambda ready: say(f"hub is ready: {ready['http']} (data in {options.data})")))
 
 
-def hub_init(*, data: Path, bus: str = "", watch: Annotated[bool, Parameter(negative="")] = False) -> int:
+def hub_init(
+    *,
+    data: Path,
+    bus: str = "",
+    watch: Annotated[bool, Parameter(negative="")] = False,
+    log: Literal["auto", "json", "console"] = "auto",
+) -> int:
     """Make a hub's keys and credentials, and the streams of its bus.
 
     Args:
         data: The hub's data folder.
         bus: URLs of the bus; without them only keys, credentials and a server's configuration are written.
         watch: Stay, and keep streams and consumers as they must be.
+        log: How to log.
     """
     need("hub")
+    from services.cli.hub_settings import servers
     from services.cli.initialising import initialise
     from services.cli.stopping import run_to_end
 
-    return run_to_end(initialise(data, tuple(bus.split()), watch=watch))
+    urls = servers(bus)
+    _logs(log)
+    return run_to_end(initialise(data, urls, watch=watch))
 
 
 def adopt(*, data: Path) -> int:
