@@ -83,6 +83,7 @@ class Agent:
         self._observer = Observer(means.session, identity.cluster, self._noticed)
         self._tools = Tools(
             cluster=identity.cluster,
+            home=settings.namespace,
             session=means.session,
             mapper=means.mapper,
             observer=self._observer,

@@ -10,6 +10,8 @@ from services.applier.documents import ReleaseDocument
 from shared.core.canonical import digest
 from shared.core.objects import ObjectKey
 
+AGENT = "towline"
+"""How everything of an agent is named, and its namespace where nobody says another."""
 FRACTION_PERCENT = 30
 COUNT = 10
 PROTECTED = frozenset(
@@ -63,6 +65,7 @@ def guarded(
     emptied: bool,
     recovered: bool,
     confirmed: Collection[ObjectKey] = (),
+    own: Collection[ObjectKey] = (),
 ) -> Held | None:
     """Return which of the objects that are `going` must wait, or None.
 
@@ -73,6 +76,7 @@ def guarded(
         emptied: the bundle is empty, without a tombstone and without `allowEmpty`.
         recovered: the inventory is not to be relied on.
         confirmed: objects of which a person has to say each time that they may go.
+        own: objects without which the agent itself cannot live.
     """
     for reason, applies in (
         (HoldReason.EMPTY_BUNDLE, emptied),
@@ -84,7 +88,7 @@ def guarded(
             return _held(reason, going)
     unexpected = {key for key in going if str(key) not in release.deletes}
     # A tombstone takes the app off; its data waits, the rest goes (faults.md 5).
-    protected = {key for key in going if release.removed and is_protected(key)}
+    protected = {key for key in going if (release.removed and is_protected(key)) or key in own}
     waiting = {*unexpected, *protected, *(key for key in going if key in confirmed)}
     if not waiting:
         return None
@@ -95,6 +99,13 @@ def guarded(
 def is_protected(key: ObjectKey) -> bool:
     """Tell whether deleting an object of this kind takes more with it than itself."""
     return (key.group, key.kind) in PROTECTED
+
+
+def is_own(key: ObjectKey, home: str) -> bool:
+    """Tell whether an object may be a part of the agent in the namespace `home`: its account, its rights, its kinds (F16)."""
+    if key.namespace:
+        return key.namespace == home
+    return key.name == home or key.name.startswith(f"{AGENT}-") or key.name.endswith(f".{AGENT}.dev")
 
 
 def _too_much(going: Collection[ObjectKey], owned: int, release: ReleaseDocument) -> bool:

@@ -50,7 +50,7 @@ class Looker:
             elif (key.group, key.kind) in coming and not self.mapper.unsure:
                 found[key] = Absent()
             else:
-                found[key] = Unknown(Why.UNSERVED)
+                found[key] = Unknown(Why.KIND_GONE if self.mapper.gone(key) else Why.UNSERVED)
         missing = await self._missing_namespaces({namespace for _, namespace in unread if namespace})
         work = [(resource, namespace, group) for (resource, namespace), group in unread.items()]
         for _, namespace, group in work:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from services.applier.adoption import Claimant, objection
 from services.applier.documents import ReleaseDocument
+from services.applier.guard import AGENT
 from services.applier.hooks import is_over, run_step
 from services.applier.options import Conflicts, Drift, Options
 from services.applier.order import place_of, staged
@@ -79,6 +80,7 @@ def plan(
     key: str = "",
     others: AbstractSet[ObjectKey] = frozenset(),
     incomplete: str = "",
+    home: str = AGENT,
 ) -> Plan:
     """Return what to do so that the cluster holds `desired` and nothing else of this app.
 
@@ -94,6 +96,7 @@ def plan(
         key: id of the key that signed the permission.
         others: keys that other apps of this agent desire; they are handed over, never deleted.
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
+        home: the agent's namespace.
     """
     wanted = {} if release.removed else desired
     crds = _crds(wanted.values())
@@ -107,7 +110,7 @@ def plan(
             steps[found.key] = Create(found, force=_forces(options))
         else:
             steps[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
-    going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete)))
+    going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete), home))
     return Plan(
         claim=_claim(steps, inventory, release, key, going.approved),
         applies=tuple(
@@ -125,7 +128,7 @@ def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Option
     if wanted.policy.ignore or (isinstance(live, Present) and live.asks(compat=options.compat).ignore):
         return _ignored(wanted, live)
     match live:
-        case Unknown(why=Why.UNSERVED):
+        case Unknown(why=Why.UNSERVED | Why.KIND_GONE):
             return Skip(wanted.key, SkipReason.UNKNOWN_KIND, live.detail)
         case Unknown():
             return Skip(wanted.key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
@@ -213,7 +216,8 @@ def _arrives(wanted: Wanted, live: Mapping[ObjectKey, Live], crds: Mapping[tuple
     crd = crds.get((wanted.key.group, wanted.key.kind))
     state = live.get(wanted.key, NOT_READ)
     absent = crd is not None and isinstance(live.get(crd, NOT_READ), Absent)
-    return absent and isinstance(state, Unknown) and state.why is Why.UNSERVED and not wanted.policy.ignore
+    unserved = isinstance(state, Unknown) and state.why in {Why.UNSERVED, Why.KIND_GONE}
+    return absent and unserved and not wanted.policy.ignore
 
 
 def _trouble(steps: Mapping[ObjectKey, Step], incomplete: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from services.applier.documents import ReleaseDocument
-from services.applier.guard import Held, guarded
+from services.applier.guard import Held, guarded, is_own
 from services.applier.options import DeletionPolicy, Options
 from services.applier.order import place_of, staged
 from services.applier.planned import Orphan, Prune, Skip, SkipReason, Stage, Step
@@ -21,7 +21,6 @@ from services.applier.tracking import is_ours
 from services.applier.verify import bundle_of
 from shared.core.objects import ObjectKey
 
-AGENT_NAMESPACE = "towline"
 _DATA = frozenset(
     {
         ("", "Namespace"),
@@ -31,6 +30,7 @@ _DATA = frozenset(
         ("apiextensions.k8s.io", "CustomResourceDefinition"),
     },
 )
+_UNKNOWN = {Why.UNSERVED: SkipReason.UNKNOWN_KIND, Why.KIND_GONE: SkipReason.GONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Leaving:
     others: AbstractSet[ObjectKey]
     trouble: str
     """Why nothing may be deleted now, known before."""
+    home: str
+    """The agent's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Going:
 def leaving(known: Leaving) -> Going:
     """Return the steps for every object of the inventory that is not wanted any more."""
     entries = {key: entry for key, entry in known.inventory.entries.items() if key not in known.wanted}
-    steps = {key: _step(entry, known) for key, entry in entries.items()}
+    uids = _uids(known)
+    steps = {key: _step(entry, known, uids) for key, entry in entries.items()}
     suppressed = known.trouble or _unknown(steps.values())
     pruned = {key for key, step in steps.items() if isinstance(step, Prune)}
     approved = _approved_before(pruned, known)
@@ -75,18 +78,18 @@ def leaving(known: Leaving) -> Going:
     return Going(tuple(Stage(wave, rank, found) for wave, rank, found in reversed(stages)), held, suppressed, approved)
 
 
-def _step(entry: Entry, known: Leaving) -> Step:
-    """Return what would happen to one object if nothing stood against deletions."""
+def _step(entry: Entry, known: Leaving, uids: AbstractSet[str]) -> Step:
+    """Return what would happen to one object if nothing stood against deletions; `uids` are those of what is wanted."""
     key, live = entry.key, known.live.get(entry.key, NOT_READ)
     match live:
         case _ if key in known.others:
             return Skip(key, SkipReason.HANDED_OVER)
         case Absent():
             return Skip(key, SkipReason.GONE)
-        case Unknown(why=Why.UNSERVED):
-            return Skip(key, SkipReason.UNKNOWN_KIND, live.detail)
         case Unknown():
-            return Skip(key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
+            return Skip(key, _UNKNOWN.get(live.why, SkipReason.UNKNOWN_STATE), live.detail or live.why.value)
+        case Present() if live.uid in uids:
+            return Skip(key, SkipReason.HANDED_OVER, "the same object is wanted under another group")
         case Present():
             return _present_step(entry, live, known)
 
@@ -119,7 +122,7 @@ def _asks(entry: Entry, live: Live, known: Leaving) -> frozenset[str]:
 def _stays(entry: Entry, known: Leaving) -> bool:
     """Tell whether the object is given up instead of deleted."""
     kind = (entry.key.group, entry.key.kind)
-    if kind == ("", "Namespace") and (not entry.created or _is_system(entry.key.name)):
+    if kind == ("", "Namespace") and (not entry.created or _is_system(entry.key.name, known.home)):
         return True
     if kind == ("apiextensions.k8s.io", "CustomResourceDefinition") and not known.options.prune_crds:
         return True
@@ -129,8 +132,14 @@ def _stays(entry: Entry, known: Leaving) -> bool:
     return policy is DeletionPolicy.ORPHAN or (policy is DeletionPolicy.KEEP_DATA and kind in _DATA)
 
 
-def _is_system(namespace: str) -> bool:
-    return namespace in {"default", AGENT_NAMESPACE} or namespace.startswith("kube-")
+def _is_system(namespace: str, home: str) -> bool:
+    return namespace in {"default", home} or namespace.startswith("kube-")
+
+
+def _uids(known: Leaving) -> frozenset[str]:
+    """Return the UIDs of what is wanted and exists: one stored object can be seen under several groups (F1)."""
+    found = (known.live.get(key) for key in known.wanted)
+    return frozenset(live.uid for live in found if isinstance(live, Present) and live.uid)
 
 
 def _inhabited(key: ObjectKey, known: Leaving) -> bool:
@@ -163,6 +172,7 @@ def _held(going: AbstractSet[ObjectKey], known: Leaving) -> Held | None:
         emptied=not (known.wanted or known.release.removed or known.options.allow_empty),
         recovered=known.inventory.header.recovered,
         confirmed=frozenset(key for key in going if Leave.CONFIRM in _asked(key, known)),
+        own=frozenset(key for key in going if is_own(key, known.home)),
     )
 
 

@@ -122,6 +122,8 @@ class Why(StrEnum):
     """Nobody looked."""
     UNSERVED = "UnknownKind"
     """The API server does not serve the kind now."""
+    KIND_GONE = "KindGone"
+    """It has not served the kind for minutes, and was sure of that all the time (F11)."""
     FORBIDDEN = "Forbidden"
     """The agent may not read it."""
     FAILED = "Failed"

@@ -77,6 +77,8 @@ class Tools:
     """One agent's means."""
 
     cluster: str
+    home: str
+    """The agent's namespace."""
     session: Session
     mapper: Mapper
     observer: Observer

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from services.applier.errors import ErrorClass
+from services.applier.kube import mapper as mapping
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.reflector import pages
 from services.applier.kube.session import METADATA, METADATA_LIST
@@ -218,6 +219,19 @@ async def test_discovery_names_scopes_and_kinds(cluster):
     assert scopes["apps", "Deployment"]
     assert not scopes["", "Namespace"]
     assert not scopes["apiextensions.k8s.io", "CustomResourceDefinition"]
+
+
+async def test_a_kind_is_given_up_only_after_minutes_of_sure_answers(cluster, monkeypatch):
+    """F11."""
+    mapper = Mapper(cluster.session)
+    ghost = cluster.key("m0")._replace(group="ghost.acme.io", kind="Ghost")
+
+    assert not mapper.gone(ghost)
+    await mapper.refresh()
+    assert not mapper.gone(ghost)
+    monkeypatch.setattr(mapping, "GONE_AFTER_S", 0.0)
+    assert mapper.gone(ghost)
+    assert not mapper.gone(cluster.key("m0"))
 
 
 @asynccontextmanager

@@ -56,12 +56,19 @@ def release(desired, deletes=(), *, number=1, removed=False, **changes):
     )
 
 
-def present(found, *, owner=APP, uid="u1", owned="o1", **changes):
+def uid_of(found):
+    return "u1" if found.name == "a" else f"u-{found.name}"
+
+
+def present(found, *, owner=APP, uid=None, owned="o1", **changes):
     mark = owner_value(owner, found) if owner else ""
-    return Present(uid, "7", 1, mark, changes.pop("agent", CLUSTER if owner else ""), owned=owned, **changes)
+    return Present(
+        uid or uid_of(found), "7", 1, mark, changes.pop("agent", CLUSTER if owner else ""), owned=owned, **changes
+    )
 
 
-def entry(found, content="1", *, uid="u1", owned="o1", created=True, **changes):
+def entry(found, content="1", *, uid=None, owned="o1", created=True, **changes):
+    uid = uid_of(found) if uid is None else uid
     return Entry(found, "v1", uid, f"d{content}", owned, created=created, **changes)
 
 
@@ -262,6 +269,8 @@ def test_an_expected_deletion_with_proof_happens_i6():
         (present(A), entry(A), Options(prune=False), {}, SkipReason.KEPT),
         (Unknown(), entry(A), OPTIONS, {}, SkipReason.UNKNOWN_STATE),
         (Unknown(Why.UNSERVED), entry(A), OPTIONS, {}, SkipReason.UNKNOWN_KIND),
+        (Unknown(Why.KIND_GONE), entry(A), OPTIONS, {}, SkipReason.GONE),
+        (present(A, uid=uid_of(B)), entry(A, uid=uid_of(B)), OPTIONS, {}, SkipReason.HANDED_OVER),
         (present(A), entry(A), OPTIONS, {"incomplete": "discovery is partial"}, SkipReason.SUPPRESSED),
     ],
 )
@@ -269,6 +278,57 @@ def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, ex
     step, _ = left(live, known, options=options, **more)
 
     assert step.reason is expected
+
+
+def test_one_stored_object_under_two_groups_is_not_deleted_under_one_f1():
+    old, new = key("web", "Ingress", "extensions"), key("web", "Ingress", "networking.k8s.io")
+    live = {old: present(old, uid="u9"), new: present(new, owner="", uid="u9")}
+
+    todo = decided([wanted(new)], live, inventory(entry(old, uid="u9")), release({}, [old]))
+
+    assert isinstance(steps(todo)[new], Patch)
+    assert steps(todo)[old].reason is SkipReason.HANDED_OVER
+    assert old not in settled(todo, {new: Applied("u9", "8", "o1")}).entries
+
+
+def test_a_kind_that_is_gone_for_sure_takes_its_objects_along_f11():
+    c = key("c")
+    owned = inventory(entry(A), entry(B), entry(c))
+    todo = decided([wanted(B)], {A: Unknown(Why.KIND_GONE), B: present(B), c: present(c)}, owned, release({}, [A, c]))
+
+    assert isinstance(steps(todo)[c], Prune)
+    assert settled(todo, {c: Gone()}).entries.keys() == {B}
+
+
+OWN = [
+    key("towline-agent", "ServiceAccount", namespace="towline"),
+    key("towline-agent", "ClusterRole", "rbac.authorization.k8s.io", ""),
+    key("apps.towline.dev", "Gadget", "acme.io", ""),
+]
+
+
+@pytest.mark.parametrize("found", OWN)
+@pytest.mark.parametrize("removed", [False, True])
+def test_the_agents_own_parts_go_only_with_a_persons_word_f16(found, removed):
+    live, owned = {A: present(A), B: present(B), found: present(found)}, inventory(entry(A), entry(B), entry(found))
+    permission = release({B: wanted(B)}, [A, found] + [B] * removed, removed=removed)
+    stays = [] if removed else [wanted(B)]
+    waiting = decided(stays, live, owned, permission)
+    approved = decided(stays, live, owned, replace(permission, approval=approval_of([found])))
+
+    assert isinstance(steps(waiting)[A], Prune)
+    assert steps(waiting)[found].reason is SkipReason.HELD
+    assert isinstance(steps(approved)[found], Prune)
+
+
+def test_an_agent_elsewhere_is_known_by_its_namespace_f16():
+    found = key("x", namespace="agents")
+    live, owned = {B: present(B), found: present(found)}, inventory(entry(B), entry(found))
+
+    assert (
+        steps(decided([wanted(B)], live, owned, release({}, [found]), home="agents"))[found].reason is SkipReason.HELD
+    )
+    assert isinstance(steps(decided([wanted(B)], live, owned, release({}, [found])))[found], Prune)
 
 
 def test_an_unknown_object_that_left_suppresses_the_other_deletions_a07():

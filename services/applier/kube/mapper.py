@@ -19,6 +19,8 @@ from shared.errors import TransientError
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 MAX_AGE_S = 600.0
 CONFIRM_AFTER_S = 2.0
+GONE_AFTER_S = 300.0
+"""So long a healthy server must leave out a kind before its objects are given up."""
 
 
 class DiscoveryError(TransientError):
@@ -37,6 +39,8 @@ class Resource:
     plural: str
     namespaced: bool
     verbs: frozenset[str] = frozenset()
+    reports: bool = False
+    """Its objects have a status of their own, which a controller writes."""
 
     @property
     def api_version(self) -> str:
@@ -74,6 +78,10 @@ class Mapper:
         self._session = session
         self._kinds: dict[tuple[str, str], _Kind] = {}
         self._read_at = float("-inf")
+        self._sure_since = float("inf")
+        """Since when each reading was whole, and of a healthy server."""
+        self._dropped: dict[tuple[str, str], float] = {}
+        """When a kind was last served no more."""
         self._reading = asyncio.Lock()
 
     def find(self, key: ObjectKey, version: str = "") -> Resource | None:
@@ -82,6 +90,12 @@ class Mapper:
         if kind is None or not kind.versions:
             return None
         return kind.versions.get(version) if version else next(iter(kind.versions.values()))
+
+    def gone(self, key: ObjectKey) -> bool:
+        """Tell whether a kind is surely not served any more: whatever objects it had do not exist (F11)."""
+        name = (key.group, key.kind)
+        since = max(self._sure_since, self._dropped.get(name, float("-inf")))
+        return name not in self._kinds and self._read_at - since >= GONE_AFTER_S
 
     def serves(self, group: str, kind: str) -> bool:
         """Tell whether the kind is served in any version, as far as is known."""
@@ -110,6 +124,7 @@ class Mapper:
             self._merge(found, gone=healthy)
             self.unsure = unsure
             self._read_at = time.monotonic()
+            self._sure_since = min(self._sure_since, self._read_at) if healthy else float("inf")
             self.round += 1
 
     def _merge(self, found: Iterable[Resource], *, gone: bool) -> None:
@@ -123,6 +138,8 @@ class Mapper:
             old.missing_since = old.missing_since or now
             if not gone or now - old.missing_since < CONFIRM_AFTER_S:
                 fresh[name] = old
+            else:
+                self._dropped[name] = now
         self._kinds = fresh
 
     async def _read(self) -> tuple[list[Resource], str]:
@@ -175,6 +192,7 @@ def _aggregated(group: Mapping[str, Any], unsure: list[str]) -> Iterator[Resourc
                     each["resource"],
                     each.get("scope") == "Namespaced",
                     frozenset(each.get("verbs") or ()),
+                    any(part.get("subresource") == "status" for part in each.get("subresources") or ()),
                 )
 
 
