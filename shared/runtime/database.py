@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, event, false, make_url, true, tuple_
@@ -89,7 +89,13 @@ def upsert(
         columns: what is written; of a row that is there, all but its key.
         rising: only if these columns, compared in this order, rise; empty: a row that is there stays as it is.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return _upsert(connection.dialect.name, table, tuple(columns), rising)
+
+
+# Kept: making the statement costs more than running it.
+@lru_cache(maxsize=256)
+def _upsert(database: str, table: Table, columns: tuple[str, ...], rising: tuple[str, ...] | None) -> Any:
+    dialect = postgresql if database == "postgresql" else sqlite
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
     written = {name: statement.excluded[name] for name in columns if name not in keys}
