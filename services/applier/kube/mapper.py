@@ -39,8 +39,6 @@ class Resource:
     plural: str
     namespaced: bool
     verbs: frozenset[str] = frozenset()
-    reports: bool = False
-    """Its objects have a status of their own, which a controller writes."""
 
     @property
     def api_version(self) -> str:
@@ -192,7 +190,6 @@ def _aggregated(group: Mapping[str, Any], unsure: list[str]) -> Iterator[Resourc
                     each["resource"],
                     each.get("scope") == "Namespaced",
                     frozenset(each.get("verbs") or ()),
-                    any(part.get("subresource") == "status" for part in each.get("subresources") or ()),
                 )
 
 
