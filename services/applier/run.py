@@ -19,6 +19,7 @@ from services.applier.look import Looker
 from services.applier.options import Conflicts, Options
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
+from services.applier.remains import Remains
 from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Wanted
 from services.applier.steps import CRD, Steps
@@ -144,6 +145,7 @@ class Run:
                 deletes_from=self.tools.deletes_from,
                 recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
                 warn=self.warnings.append,
+                remains=Remains(self.tools.session, self.tools.mapper, self.tools.cluster),
                 ignore=self.options.ignore,
                 yields=self.options.conflicts is Conflicts.YIELD,
                 compat=self.options.compat,

@@ -16,6 +16,7 @@ from typing import Any
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.ignoring import rules_for
 from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
+from services.applier.kube.reflector import ListError
 from services.applier.kube.session import (
     APPLY,
     JSON_PATCH,
@@ -43,6 +44,7 @@ from services.applier.planned import (
     SkipReason,
 )
 from services.applier.policy import Leave
+from services.applier.remains import Remains
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
@@ -86,6 +88,7 @@ class Steps:
     deletes_from: Callable[[], float]
     """Monotonic: before it nothing is deleted or given up (M4)."""
     warn: Callable[[str], None]
+    remains: Remains
     ignore: tuple[IgnoreRule, ...] = ()
     """Fields that are left to whoever else owns them (I8)."""
     yields: bool = False
@@ -141,7 +144,7 @@ class Steps:
             if live.uid != step.uid or not is_ours(live, self.app, step.key):
                 return Released(SkipReason.NOT_OURS)
             asks = live.asks(compat=self.compat)
-            if asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP:
+            if asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP or await self._inhabited(step.key):
                 return await self.orphan(Orphan(step.key, step.version, step.uid))
             try:
                 await self._delete(
@@ -183,6 +186,18 @@ class Steps:
             if failure.error is not ErrorClass.STALE:
                 break
         return Failed(failure)
+
+    async def _inhabited(self, key: ObjectKey) -> bool:
+        """Tell whether others' objects would go along with it; what that are is a warning (F8, F9)."""
+        try:
+            left = await self.remains.of(key)
+        except ListError as error:
+            raise StepFailedError(error.failure) from error
+        except ClusterUnreachableError as error:
+            raise StepFailedError(unreachable(error.message)) from error
+        if left:
+            self.warn(f"{key} is kept: it still holds {left}")
+        return bool(left)
 
     def _early(self) -> bool:
         return time.monotonic() < self.deletes_from()

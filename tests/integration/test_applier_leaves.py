@@ -1,6 +1,6 @@
 """What the agent leaves to others although it owns it, or owned it."""
 
-from tests.support.agents import OPTIONS
+from tests.support.agents import OPTIONS, config_map
 
 SPEC = {
     "replicas": 2,
@@ -58,3 +58,79 @@ async def test_an_ignored_field_that_nobody_owns_keeps_its_live_value(agent, sim
     await agent.reported(generation=2, result="succeeded")
 
     assert spec_of(sim) == (2, "example.org/app:2")
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "gates.example.org"},
+    "spec": {
+        "group": "example.org",
+        "scope": "Namespaced",
+        "names": {"kind": "Gate", "plural": "gates", "singular": "gate", "listKind": "GateList"},
+        "versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}},
+        ],
+    },
+}
+GATE = {"apiVersion": "example.org/v1", "kind": "Gate", "metadata": {"name": "g", "namespace": "web"}}
+
+
+async def left(agent, staying, goes, options):
+    """Release `staying` without `goes`, approved by a person; return the last report."""
+    await agent.release("web", [*staying, *goes], options=options)
+    await agent.reported(generation=1, result="succeeded")
+    await agent.release("web", staying, options=options)
+    held = await agent.reported(generation=2)
+    await agent.release("web", staying, options=options, approval=held.hold.approval)
+    return await agent.reported(generation=3)
+
+
+async def test_a_namespace_in_which_others_live_is_given_up_and_not_deleted(agent, sim):
+    """F8: what people made in there by hand would go along."""
+    inside = config_map("inside", namespace="shop")
+    await agent.release("web", [config_map("one"), NAMESPACE, inside])
+    await agent.reported(generation=1, result="succeeded")
+    sim.store.create(config_map("stranger", namespace="shop"))
+    await agent.release("web", [config_map("one")])
+    held = await agent.reported(generation=2)
+    await agent.release("web", [config_map("one")], approval=held.hold.approval)
+    report = await agent.reported(generation=3)
+
+    assert sim.store.get("v1", "ConfigMap", "shop", "stranger") is not None
+    assert sim.store.get("v1", "ConfigMap", "shop", "inside") is None
+    assert "towline.dev/agent" not in sim.store.get("v1", "Namespace", "", "shop")["metadata"]["labels"]
+    assert any("still holds 1 ConfigMap" in warning for warning in report.warnings)
+    assert report.settled
+
+
+async def test_an_empty_namespace_goes_with_its_app(agent, sim):
+    """F8."""
+    report = await left(agent, [config_map("one")], [NAMESPACE, config_map("inside", namespace="shop")], OPTIONS)
+    await agent.until(lambda: sim.store.get("v1", "Namespace", "", "shop") is None)
+
+    assert report.settled
+
+
+async def test_a_definition_of_which_others_have_objects_is_given_up(agent, sim):
+    """F9."""
+    options = {**OPTIONS, "pruneCRDs": True}
+    await agent.release("web", [config_map("one"), CRD], options=options)
+    await agent.reported(generation=1, result="succeeded")
+    sim.store.create(GATE)
+    await agent.release("web", [config_map("one")], options=options)
+    held = await agent.reported(generation=2)
+    await agent.release("web", [config_map("one")], options=options, approval=held.hold.approval)
+    report = await agent.reported(generation=3)
+
+    assert sim.store.get("example.org/v1", "Gate", "web", "g") is not None
+    assert any("still holds 1 Gate" in warning for warning in report.warnings)
+
+
+async def test_a_definition_goes_after_the_last_of_its_objects(agent, sim):
+    """F9."""
+    await left(agent, [config_map("one")], [CRD, GATE], {**OPTIONS, "pruneCRDs": True})
+
+    definition = sim.store.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "gates.example.org")
+    assert definition is None or definition["metadata"].get("deletionTimestamp")

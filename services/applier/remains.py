@@ -1,0 +1,77 @@
+"""Find what would go along with a namespace or a definition that is deleted (F8, F9).
+
+What the app itself had there is deleted before; what others put there, and what people made by hand, stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.applier.kube.mapper import Mapper, Resource
+from services.applier.kube.reflector import pages
+from services.applier.kube.session import Session
+from services.applier.tracking import AGENT_LABEL
+from shared.core.objects import Manifest, ObjectKey
+
+NAMESPACE = ("", "Namespace")
+CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+# What every namespace has, or what follows other objects.
+_SYSTEM_KINDS = frozenset(
+    {("", "Event"), ("events.k8s.io", "Event"), ("", "Endpoints"), ("discovery.k8s.io", "EndpointSlice")}
+)
+_SYSTEM_NAMES = frozenset(
+    {("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt"), ("ConfigMap", "openshift-service-ca.crt")}
+)
+_ACCOUNT_OF = "kubernetes.io/service-account.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Looks what is left."""
+
+    session: Session
+    mapper: Mapper
+    cluster: str
+    """The agent's name, the value of its label."""
+
+    async def of(self, key: ObjectKey) -> str:
+        """Return what would go along with the object, by kind; empty: nothing that is anybody else's.
+
+        Raises:
+            ListError: the server refused a listing, so nobody knows.
+            ClusterUnreachableError: no answer.
+        """
+        counts: Counter[str] = Counter()
+        for resource in self._resources(key):
+            namespace = key.name if (key.group, key.kind) == NAMESPACE else ""
+            async for page in pages(self.session, resource, {}, namespace=namespace):
+                items = page.get("items") or ()
+                counts[resource.kind] += sum(self._counts(item, resource, key) for item in items)
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if count)
+
+    def _resources(self, key: ObjectKey) -> list[Resource]:
+        """Return the kinds of which objects would go along; what cannot be deleted is a mere view of something else."""
+        kinds = [each for each in self.mapper if {"list", "delete"} <= each.verbs]
+        if (key.group, key.kind) == NAMESPACE:
+            return [each for each in kinds if each.namespaced and (each.group, each.kind) not in _SYSTEM_KINDS]
+        if (key.group, key.kind) == CRD:
+            return [each for each in kinds if f"{each.plural}.{each.group}" == key.name]
+        return []
+
+    def _counts(self, item: Manifest, resource: Resource, key: ObjectKey) -> bool:
+        metadata = item.get("metadata") or {}
+        if metadata.get("deletionTimestamp"):
+            return False
+        return (key.group, key.kind) == CRD or is_strangers(metadata, resource.kind, self.cluster)
+
+
+def is_strangers(metadata: Mapping[str, Any], kind: str, cluster: str) -> bool:
+    """Tell whether an object in a namespace is neither this agent's, nor made by the system, nor by a controller."""
+    if (metadata.get("labels") or {}).get(AGENT_LABEL) == cluster:
+        return False
+    if (kind, metadata.get("name")) in _SYSTEM_NAMES or _ACCOUNT_OF in (metadata.get("annotations") or {}):
+        return False
+    return not any(owner.get("controller") for owner in metadata.get("ownerReferences") or ())
