@@ -23,7 +23,7 @@ from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import configure_logging
 
 GRACE_S = 10.0
-EXIT_FAILED = 1
+EXIT_FAILED = 2
 
 log = structlog.get_logger("services.applier")
 

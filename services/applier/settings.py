@@ -128,6 +128,12 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
         log_format=shared["log_format"] or "json",
         log_level=shared["log_level"] or "info",
     )
+    if settings.kubeconfig is None and not environment.get("KUBERNETES_SERVICE_HOST"):
+        problems.append("this is no pod: name a kubeconfig in TOWLINE_AGENT_KUBECONFIG")
+    if settings.bus_ca and not settings.bus_ca.is_file():
+        problems.append(f"TOWLINE_AGENT_BUS_CA: there is no file {settings.bus_ca}")
+    if not settings.probe_listen.rpartition(":")[2].isdecimal():
+        problems.append(f"TOWLINE_AGENT_PROBE_LISTEN: {settings.probe_listen!r} is not HOST:PORT")
     if problem := name_problem(settings.namespace) if settings.namespace != "towline" else "":
         problems.append(f"TOWLINE_AGENT_NAMESPACE: {problem}")
     if problems:

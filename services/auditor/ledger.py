@@ -124,9 +124,12 @@ def cloud_event(entry: Entry, hub: str) -> CloudEvent:
 
 
 def subject_of(entry: Entry) -> str:
-    """Return what an event is about: `<cluster>/<app>`, `<app>`, `<cluster>`, `<source>@<commit>` or `hub`."""
+    """Return what an event is about: `<cluster>/<app>`, `<app>`, `<cluster>`, `<source>@<commit>` or `hub`.
+
+    People read it, so of a commit it has the 12 digits that are shown everywhere; all of it is in the event's data.
+    """
     place = "/".join(part for part in (entry.cluster, entry.app) if part)
-    commit = f"{entry.source}@{entry.commit}" if entry.commit else entry.source
+    commit = f"{entry.source}@{entry.commit[:12]}" if entry.commit else entry.source
     return place or commit or subjects.HUB
 
 

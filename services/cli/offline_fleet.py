@@ -51,13 +51,24 @@ def _tree(path: Path, revision: str) -> Tree:
         raise CommandError(f"{path} is no folder", code="cli.no-folder", hint="name a checkout, a repository or an app")
     is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
     if not (revision or is_bare):
-        return FolderTree(path)
+        return _folder(path)
     try:
         from shared.git.revision import tree_at
     except ModuleNotFoundError as error:
         hint = "install it with: pip install 'towline[hub]', or name a checkout"
         raise CommandError(f"reading revisions needs {error.name}", code="cli.no-git", hint=hint) from error
     return tree_at(path, revision or _HEAD)
+
+
+def _folder(path: Path) -> Tree:
+    try:
+        return FolderTree(path)
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be read: {error.filename or path}: {error.strerror}",
+            code="cli.unreadable",
+            hint="name a checkout, a repository or an app's folder, all of whose files you may read",
+        ) from error
 
 
 def _name_of(path: Path) -> str:

@@ -59,8 +59,17 @@ class FolderTree(ListedTree):
             return Entry(member.name, EntryKind.FOLDER, tree) if self._listings[path] else None
         if member.is_file():
             kind = EntryKind.EXECUTABLE if member.stat().st_mode & 0o100 else EntryKind.FILE
-            return Entry(member.name, kind, object_id(ObjectKind.BLOB, Path(member.path).read_bytes()))
+            return Entry(member.name, kind, object_id(ObjectKind.BLOB, _bytes(member.path)))
         return None
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        # One that comes up while reading, as in /proc, does not say where.
+        error.filename = path
+        raise
 
 
 def _target(link: os.PathLike[str] | str) -> bytes:

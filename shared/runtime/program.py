@@ -24,8 +24,8 @@ from shared.runtime.settings import ServiceSettings, SettingsError, read_setting
 from shared.runtime.stopping import leaves, on_signals
 
 GRACE_S = 10.0
-EXIT_SETTINGS = 2
-EXIT_FAILED = 1
+EXIT_FAILED = 2
+"""Somebody must change something; a bug ends a program with 1."""
 
 S = TypeVar("S", bound=ServiceSettings)
 Serve = Callable[[S, Bus, Lifecycle], Awaitable[None]]
@@ -40,7 +40,7 @@ def run_program(serve: Serve[S], settings_type: type[S]) -> int:
     except SettingsError as error:
         for finding in error.findings:
             sys.stderr.write(f"{finding}\n")
-        return EXIT_SETTINGS
+        return EXIT_FAILED
     configure_logging(settings.log_format, settings.log_level)
     # A bug ends the program with a line in its log like every other, redacted like every other.
     sys.excepthook = _log_crash

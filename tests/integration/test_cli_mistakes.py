@@ -28,7 +28,11 @@ def taken():
         ("kubesim run --out {file}", "{file}"),
         ("kubesim run --out {folder} --port {taken}", "address already in use"),
         ("agent run --kubeconfig {folder}/nope --data {folder}/agent", "there is no such file"),
+        ("agent run --kubeconfig {file} --data {folder}/agent", "{file}: it is no kubeconfig"),
+        ("run applier", "this is no pod: name a kubeconfig in TOWLINE_AGENT_KUBECONFIG [settings.invalid]"),
         ("cluster add c1 --data {file}", "cannot be found"),
+        ("validate /proc/self", "/proc/self cannot be read: /proc/self/"),
+        ("demo --clusters 2", "give 3 to 200 clusters"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path, taken, arguments, said):

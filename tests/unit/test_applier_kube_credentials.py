@@ -91,6 +91,24 @@ async def test_what_cannot_be_used_is_refused_by_name(tmp_path, user, context, m
         await ask_child(kubeconfig(tmp_path, user), context)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "it is no kubeconfig: that is a mapping"),
+        (b"", "it is no kubeconfig: that is a mapping"),
+        (b"a: [1,\n", "it is no kubeconfig: it is no YAML, .* in line 2"),
+        (b"\xff\xfe\x00", "it is no kubeconfig: it is not even text"),
+        (b"clusters: 5\ncontexts: x\n", "it is no kubeconfig: that is a mapping"),
+    ],
+    ids=["text", "empty", "broken", "binary", "types"],
+)
+async def test_what_is_no_kubeconfig_is_called_that_with_its_name(tmp_path, content, message):
+    (tmp_path / "config").write_bytes(content)
+
+    with pytest.raises(BadAccessError, match=f"{tmp_path}/config: {message}"):
+        await ask_child(tmp_path / "config", "")
+
+
 async def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(BadAccessError, match="no such file"):
         await ask_child(tmp_path / "none", "")

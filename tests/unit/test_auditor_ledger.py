@@ -75,6 +75,14 @@ def test_the_public_form_of_a_row_is_a_cloud_event_with_its_position(event):
     assert (public.id, public.source, public.type) == ("42", "/towline/hub1", f"dev.towline.{event.type}.v1")
 
 
+def test_an_event_about_a_commit_is_named_by_its_first_digits_and_has_all_of_them():
+    commit = "0123456789abcdef" * 2 + "01234567"
+    event = Event(key="k", type="target.released", time=at(0), source="fleet", commit=commit)
+    told = cloud_event(entry_of(event, 1, ORIGIN), "hub")
+
+    assert (told.subject, told.data["commit"]) == ("fleet@0123456789ab", commit)
+
+
 @pytest.mark.parametrize(
     ("cluster", "app", "subject"),
     [

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import yaml
+
 from services.applier.kube.access import Access
 from shared.core.canonical import encode
 
@@ -49,6 +51,7 @@ def load_config_module() -> ModuleType:
 
 async def read(path: str, context: str) -> Access:
     """Return the access that the kubeconfig at `path` describes."""
+    _refuse_other_files(path)
     module = load_config_module()
     found = SimpleNamespace(api_key={})
     _refuse_auth_providers(module, path, context)
@@ -68,6 +71,21 @@ async def read(path: str, context: str) -> Access:
         proxy=getattr(found, "proxy", None) or "",
         expires_at=expiry.astimezone(UTC).timestamp() if expiry else 0.0,
     )
+
+
+def _refuse_other_files(path: str) -> None:
+    """Refuse what is no kubeconfig, in words: the library stumbles over it somewhere, and says where it stumbled."""
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise _RefusedError("it is no kubeconfig: it is not even text") from error
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise _RefusedError(f"it is no kubeconfig: it is no YAML, {error.problem}{line}") from error
+    except yaml.YAMLError as error:
+        raise _RefusedError("it is no kubeconfig: it is no YAML") from error
+    if not isinstance(found, dict) or not all(isinstance(found.get(each), list) for each in ("clusters", "contexts")):
+        raise _RefusedError("it is no kubeconfig: that is a mapping with lists of clusters, contexts and users")
 
 
 def _refuse_auth_providers(module: ModuleType, path: str, context: str) -> None:
@@ -99,13 +117,13 @@ def main() -> None:
         answer = encode(
             {
                 "error": f"kubeconfig {path}: {error}",
-                "hint": "name a file with an exec plugin, a token or a certificate",
+                "hint": "name a kubeconfig with an exec plugin, a token or a certificate",
             }
         )
     except OSError as error:
         answer = encode({"error": f"kubeconfig {path}: {error.strerror or error}", "transient": True})
     except Exception as error:  # noqa: BLE001 - the library raises bare ones; the parent gets all of them as a value
-        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        first = str(error).strip().splitlines()[:1] or ["its content is not that of a kubeconfig"]
         said = first[0][:MAX_ERROR_CHARACTERS]
         answer = encode(
             {"error": f"kubeconfig {path}: {said}", "transient": "exec:" in said, "hint": "try it with kubectl"}
