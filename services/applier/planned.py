@@ -35,7 +35,7 @@ class SkipReason(StrEnum):
     NOT_OURS = "NotOurs"
     """It left the bundle, and the live object is not marked as ours."""
     HANDED_OVER = "HandedOver"
-    """It left this bundle, and another app has it."""
+    """It left this bundle, and another app wants it; once that has it, it is not ours any more."""
     KEPT = "Kept"
     """It left the bundle, and pruning is off for it."""
     HELD = "Held"
@@ -61,7 +61,7 @@ _FAILED = {
     SkipReason.UNKNOWN_KIND,
     SkipReason.TERMINATING,
 }
-_FORGETS = {SkipReason.GONE, SkipReason.NOT_OURS, SkipReason.HANDED_OVER}
+_FORGETS = {SkipReason.GONE, SkipReason.NOT_OURS}
 
 
 class Cause(StrEnum):

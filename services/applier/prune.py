@@ -82,13 +82,13 @@ def _step(entry: Entry, known: Leaving, uids: AbstractSet[str]) -> Step:
     """Return what would happen to one object if nothing stood against deletions; `uids` are those of what is wanted."""
     key, live = entry.key, known.live.get(entry.key, NOT_READ)
     match live:
-        case _ if key in known.others:
-            return Skip(key, SkipReason.HANDED_OVER)
         case Absent():
             return Skip(key, SkipReason.GONE)
+        case _ if key in known.others and not _is_anothers(live, key, known):
+            return Skip(key, SkipReason.HANDED_OVER)
         case Unknown():
             return Skip(key, _UNKNOWN.get(live.why, SkipReason.UNKNOWN_STATE), live.detail or live.why.value)
-        case Present() if live.uid in uids:
+        case Present() if live.uid in uids and not _is_anothers(live, key, known):
             return Skip(key, SkipReason.HANDED_OVER, "the same object is wanted under another group")
         case Present():
             return _present_step(entry, live, known)
@@ -130,6 +130,11 @@ def _stays(entry: Entry, known: Leaving) -> bool:
         return False
     policy = known.options.deletion_policy
     return policy is DeletionPolicy.ORPHAN or (policy is DeletionPolicy.KEEP_DATA and kind in _DATA)
+
+
+def _is_anothers(live: Live, key: ObjectKey, known: Leaving) -> bool:
+    """Tell whether an object is no longer ours: until another app took it, giving it up would orphan it."""
+    return isinstance(live, Present) and not is_ours(live, known.release.app, key)
 
 
 def _is_system(namespace: str, home: str) -> bool:

@@ -280,6 +280,17 @@ def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, ex
     assert step.reason is expected
 
 
+def test_an_object_is_given_up_only_when_another_app_has_it_f1_f3():
+    step, todo = left(present(A), entry(A), others={A})
+    taken, _ = left(present(A, owner="api"), entry(A), others={A})
+    unread, _ = left(Unknown(), entry(A), others={A})
+
+    assert step.reason is unread.reason is SkipReason.HANDED_OVER
+    assert A in settled(todo, {}).entries
+    assert taken.reason is SkipReason.NOT_OURS
+    assert taken.reason.forgets
+
+
 def test_one_stored_object_under_two_groups_is_not_deleted_under_one_f1():
     old, new = key("web", "Ingress", "extensions"), key("web", "Ingress", "networking.k8s.io")
     live = {old: present(old, uid="u9"), new: present(new, owner="", uid="u9")}
@@ -288,7 +299,9 @@ def test_one_stored_object_under_two_groups_is_not_deleted_under_one_f1():
 
     assert isinstance(steps(todo)[new], Patch)
     assert steps(todo)[old].reason is SkipReason.HANDED_OVER
-    assert old not in settled(todo, {new: Applied("u9", "8", "o1")}).entries
+    after = settled(todo, {new: Applied("u9", "8", "o1")})
+    live = {each: present(new, uid="u9") for each in (old, new)}
+    assert steps(decided([wanted(new)], live, after))[old].reason is SkipReason.NOT_OURS
 
 
 def test_a_kind_that_is_gone_for_sure_takes_its_objects_along_f11():
