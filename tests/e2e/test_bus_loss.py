@@ -38,7 +38,7 @@ async def goes_on(line, text):
 
 async def judged(line):
     await history.clusters_hold(line, line.git.path("fleet"))
-    codes = await line.stop_hub()
+    codes = await line.stop()
     ledger = await history.ledger_of(line.data)
     history.every_tip_is_told(ledger, "fleet", line.tips)
     history.every_render_is_one(ledger)
@@ -121,8 +121,8 @@ async def test_clusters_stay_and_heal_while_everything_else_is_gone(filled):
     before = {cluster.name: len(history.writes(cluster)) for cluster in filled.clusters}
 
     await drifted(filled, "c1")
-    await filled.stop_agent("c2")
-    filled.start_agent("c2")
+    await filled.children["c2"].stop()
+    await filled.children["c2"].start()
     await drifted(filled, "c2")
 
     for cluster in filled.clusters:

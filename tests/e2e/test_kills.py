@@ -1,4 +1,4 @@
-"""Programs killed with SIGKILL while a real history is replayed: the end is the same as without (A12, F01-F04)."""
+"""Programs and agents killed with SIGKILL while a real history is replayed: the end is the same (A12, F01-F04)."""
 
 import asyncio
 import shutil
@@ -9,8 +9,13 @@ from tests.support import history
 from tests.support.apart import Killer
 from tests.support.line import PROGRAMS
 
-KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{files}]\n"
-WITHOUT_HPA = KUSTOMIZATION.format(files="deployment.yaml, service.yaml")
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra}\ndata: {text: more}\n"
+KUSTOMIZATION = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [deployment.yaml, service.yaml, extra.yaml]
+commonAnnotations: {changed: "yes"}
+"""
 CLUSTERS = ("c1", "c2")
 
 
@@ -29,15 +34,9 @@ def podinfo(local_git, replay):
     return made
 
 
-async def replayed(line, git, commits):
-    """Show one commit after the other, each when the one before was released; the last removes something."""
-    tips = list(commits)
-    for commit in commits:
-        git.point("podinfo", "refs/heads/main", commit)
-        await line.wait(commit, "released")
-    tips.append(git.commit("podinfo", {"hpa.yaml": None, "kustomization.yaml": WITHOUT_HPA}))
-    await line.wait(tips[-1])
-    return tips
+def exchange(git):
+    """Commit one object less, one more, and two that differ."""
+    return git.commit("podinfo", {"hpa.yaml": None, "extra.yaml": MAP, "kustomization.yaml": KUSTOMIZATION})
 
 
 async def judged(line, tips):
@@ -46,7 +45,7 @@ async def judged(line, tips):
     history.targets_have_one_record(await history.renders_of_the_bus(line, "podinfo"))
     for cluster in line.clusters:
         history.deletes_are_ours(cluster, {("horizontalpodautoscalers", "podinfo")})
-    codes = await line.stop_hub()
+    codes = await line.stop()
     ledger = await history.ledger_of(line.data)
     history.every_tip_is_told(ledger, "podinfo", tips)
     history.every_render_is_one(ledger)
@@ -56,47 +55,82 @@ async def judged(line, tips):
 
 
 PUBLISH = "shared.bus.connection:Bus:publish"
-POINTS = [
-    ("poller", PUBLISH, 1, False),
-    ("renderer", PUBLISH, 1, True),
-    ("releaser", PUBLISH, 1, True),
-    ("auditor", "services.auditor.store:Store:write", 1, False),
-    ("poller", "services.poller.keeping:StateStore:save", 1, True),
-    ("renderer", PUBLISH, 2, False),
-    ("releaser", PUBLISH, 2, False),
-    ("auditor", "services.auditor.store:Store:tell", 1, True),
-]
+SAVE = "services.poller.keeping:StateStore:save"
+WRITE, TELL = "services.auditor.store:Store:write", "services.auditor.store:Store:tell"
+POINTS = {
+    "poller": [(PUBLISH, 1, False), (SAVE, 1, True), (PUBLISH, 3, True)],
+    "renderer": [(PUBLISH, 1, True), (PUBLISH, 2, False)],
+    "releaser": [(PUBLISH, 1, True), (PUBLISH, 2, False)],
+    "auditor": [(WRITE, 1, False), (TELL, 1, True)],
+}
 
 
 @pytest.mark.long
 async def test_programs_that_die_at_named_points_change_nothing(apart, local_git, podinfo):
     """A12, F01-F03: each dies in the middle of a commit's way, before or after it said or stored something."""
-    commits = podinfo(len(POINTS) + 2)
+    commits = podinfo(15)
     line = await apart(clusters=CLUSTERS, sources={"podinfo": str(local_git.path("podinfo"))}, legacy=True)
     await line.wait(commits[0])
-    for (program, *point), commit in zip(POINTS, commits[1:], strict=True):
-        await line.doom(program, point)
-        local_git.point("podinfo", "refs/heads/main", commit)
-        await line.dead(program)
-        await line.wait(commit, "released")
-    tips = commits + await replayed(line, local_git, ())
+    tips = commits[:1]
+    async with asyncio.TaskGroup() as group:
+        deaths = [group.create_task(line.die(program, points)) for program, points in POINTS.items()]
+        for commit in commits[1:]:
+            if all(each.done() for each in deaths):
+                break
+            tips.append(commit)
+            local_git.point("podinfo", "refs/heads/main", commit)
+            await line.wait(commit, "released")
+    tips.append(exchange(local_git))
+    await line.wait(tips[-1])
+
+    await judged(line, tips)
+
+
+WRITES = range(1, 7)
+"""The claim, three applies, a delete, the inventory."""
+RUN_ENDED = "services.applier.reporting:Reporting:run_ended"
+AGENT_POINTS = {
+    "fetched": [("services.applier.content:Content:bundle", 2, False)],
+    "silent": [(RUN_ENDED, 2, True)],
+    "spoken": [(RUN_ENDED, 2, False)],
+}
+
+
+@pytest.mark.long
+async def test_agents_that_die_at_any_step_of_a_commit_finish_it(apart, local_git, podinfo):
+    """A12, F04, M4, I6: killed at each write to their clusters, and before and after they tell; one report of the end."""
+    first = podinfo(2)[0]
+    at_write = {f"write-{number}": number for number in WRITES}
+    line = await apart(
+        clusters=(*at_write, *AGENT_POINTS),
+        sources={"podinfo": str(local_git.path("podinfo"))},
+        legacy=True,
+        points=AGENT_POINTS,
+    )
+    await line.wait(first)
+    for name, number in at_write.items():
+        line.kill_at_write(name, number)
+    tips = [first, exchange(local_git)]
+    async with asyncio.TaskGroup() as group:
+        for name in (*at_write, *AGENT_POINTS):
+            group.create_task(line.children[name].revived())
+    await line.wait(tips[-1])
 
     await judged(line, tips)
 
 
 @pytest.mark.long
 async def test_kills_at_random_moments_change_nothing(apart, local_git, podinfo):
-    """A12, F01-F04: programs and agents are killed all the time while commits travel."""
-    commits = podinfo(12)
+    """A12, F01-F04: a program or an agent is killed while each commit travels."""
+    commits = podinfo(2 + len((*PROGRAMS, *CLUSTERS)))
     line = await apart(clusters=CLUSTERS, sources={"podinfo": str(local_git.path("podinfo"))}, legacy=True)
     await line.wait(commits[0])
-    killer, over = Killer(line, 7, (*PROGRAMS, *CLUSTERS)), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(killer.run(over))
-        tips = await replayed(line, local_git, commits[1:])
-        over.set()
-    tips.append(local_git.commit("podinfo", {"README.md": "the end"}))
+    killer, tips = Killer(line, 7, (*PROGRAMS, *CLUSTERS)), list(commits)
+    for commit in commits[1:]:
+        local_git.point("podinfo", "refs/heads/main", commit)
+        await killer.strike()
+        await line.wait(commit, "released")
+    tips.append(exchange(local_git))
     await line.wait(tips[-1])
 
-    assert killer.kills >= len(PROGRAMS)
-    await judged(line, [commits[0], *tips])
+    await judged(line, tips)

@@ -6,8 +6,8 @@ from services.auditor.store import Store
 from shared.bus.streams import consumer_config
 from shared.subjects import DURABLES
 from tests.support import line_messages as made
+from tests.support.armed import run_doomed
 from tests.support.auditor_line import auditing, settings, speakers
-from tests.support.doomed import run_doomed
 
 WEB = {("c1", "web"): "a"}
 WRITE, TELL = "services.auditor.store:Store:write", "services.auditor.store:Store:tell"
@@ -38,8 +38,7 @@ async def make_impatient(bus_server):
 async def test_an_auditor_killed_at_any_step_keeps_each_event_once(bus_server, tmp_path, point):
     """A12, I4."""
     await make_impatient(bus_server)
-    made_settings = settings(tmp_path)
-    job = {"data": str(made_settings.data), "bus_credentials": "none", "listen": "127.0.0.1:0"}
+    settings(tmp_path)
     async with speakers(bus_server) as line:
         await line.say(
             made.cluster("c1"),
@@ -49,7 +48,7 @@ async def test_an_auditor_killed_at_any_step_keeps_each_event_once(bus_server, t
             made.report("c1", "web", 1),
         )
 
-        assert await run_doomed(bus_server, "auditor", point, job) == -9
+        assert await run_doomed(bus_server, "auditor", point, tmp_path, data=tmp_path, listen="127.0.0.1:0") == -9
 
         async with auditing(bus_server, tmp_path) as asker:
             await line.say(made.report("c1", "web", 2))

@@ -5,7 +5,7 @@ import pytest
 from shared.bus.steward import ensure
 from shared.bus.streams import STREAMS
 from shared.git.store import ObjectStore
-from tests.support.doomed import run_doomed
+from tests.support.armed import run_doomed
 from tests.support.poller_line import behind, polling
 
 SAVE, PUBLISH = "services.poller.keeping:StateStore:save", "shared.bus.connection:Bus:publish"
@@ -38,10 +38,9 @@ async def test_a_poller_killed_at_any_step_loses_no_tip(bus_server, line, local_
     """A12, I1."""
     commit = local_git.commit("fleet", {"a": "1"})
     source = f"fleet={local_git.path('fleet')}"
+    settings = {"data": tmp_path / "hub", "sources": source, "interval_s": 0.05}
 
-    settings = {"data": str(tmp_path / "hub"), "bus_credentials": "none", "sources": [source], "interval_s": 0.05}
-
-    assert await run_doomed(bus_server, "poller", point, settings) == -9
+    assert await run_doomed(bus_server, "poller", point, tmp_path, **settings) == -9
 
     async with polling(bus_server, tmp_path / "hub", source):
         await line.command("sync")

@@ -261,7 +261,7 @@ async def running(settings):
 
 @asynccontextmanager
 async def killed_agent(settings):
-    """Run an agent; leaving the block cancels it wherever it is, as a kill would."""
+    """Run an agent; leaving the block cancels it wherever it is, as a kill would, but that it gives its lease up."""
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(run_agent(settings, Lifecycle()))
         try:

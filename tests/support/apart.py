@@ -1,12 +1,10 @@
-"""The hub's programs as processes of their own, beside a nats-server of their own: each can be killed alone.
+"""Programs and agents as processes of their own, beside a nats-server of their own: each can be killed alone.
 
-What is started here is what an owner would start: `towline hub init --watch`, `nats-server -c`, and four times
-`towline run PROGRAM`, told by the environment.
+What is started here is what an owner would start: `towline hub init --watch`, `nats-server -c`, four times
+`towline run PROGRAM`, told by the environment, and `towline agent run` for each cluster.
 """
 
 import asyncio
-import json
-import os
 import random
 import shutil
 import signal
@@ -19,15 +17,18 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.client import Hub
 from services.cli.hubs import CommandError, HubAddress
 from services.kubesim.server import SimulatedClusters
 from shared.bus.connection import Bus
 from shared.bus.identities import BusKeys
+from tests.support.armed import armed
 from tests.support.bus import QUICK
-from tests.support.line import PROGRAMS, PROJECT, Child, Line, until
+from tests.support.line import PROGRAMS, Child, Line, until
 
 SERVER = "nats-server"
-ARMED = "tests.support.armed"
+Point = tuple[str, int, bool]
+"""`module:Class:function`, which call of it, and whether before it did its work."""
 TOKEN = "a" * 43
 
 
@@ -42,33 +43,30 @@ def free_port():
 class ServerChild(Child):
     """nats-server, as its own documentation starts it."""
 
-    async def start(self):
+    def command(self):
         binary = shutil.which(SERVER, path=str(Path(sys.executable).parent)) or shutil.which(SERVER)
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(binary, *self.arguments, stdout=log, stderr=log)
+        return (binary, *self.arguments)
 
 
 @dataclass
-class ArmedChild(Child):
-    """A program that kills itself at a named call once, when a point is set."""
+class MortalChild(Child):
+    """A program that kills itself once in each of its next lives, as long as there are points for it."""
 
-    point: tuple[str, int, bool] | None = None
-    """`module:Class:function`, which call of it, and whether before it."""
+    points: list[Point] = field(default_factory=list)
+    """The next life's first."""
 
-    async def start(self):
-        point, self.point = self.point, None
-        if point is None:
-            await super().start()
-            return
-        environment = {**os.environ, **self.environment, "PYTHONPATH": str(PROJECT)}
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", ARMED, json.dumps(point), *self.arguments),
-                env=environment,
-                stdout=log,
-                stderr=log,
-                cwd=PROJECT,
-            )
+    def command(self):
+        return armed(self.points.pop(0), *self.arguments) if self.points else super().command()
+
+    async def revived(self):
+        """Return once the program has killed itself at every point, and was started again after each."""
+        while True:
+            last = not self.points
+            await until(lambda: self.process.returncode is not None, what=lambda: f"it dies: {self.tail()}")
+            assert self.process.returncode == -signal.SIGKILL, self.tail()
+            await self.start()
+            if last:
+                return
 
 
 @dataclass
@@ -76,6 +74,8 @@ class Apart(Line):
     """A line whose hub is five processes and a server; `hub` is the steward."""
 
     children: dict[str, Child] = field(default_factory=dict)
+    points: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    """Cluster → where its agent's first lives end."""
     url: str = ""
     http: str = ""
 
@@ -138,32 +138,46 @@ class Apart(Line):
         await child.kill()
         await child.start()
 
-    async def stop_hub(self):
-        """Ask every program to end, and return the codes by name."""
-        stopped = {**{name: self.children[name] for name in PROGRAMS}, "steward": self.hub}
+    async def stop(self):
+        """Ask every program and agent to end, and return the codes by name."""
+        stopped = {**self.children, "steward": self.hub}
+        del stopped[SERVER]
         async with asyncio.TaskGroup() as group:
             tasks = {name: group.create_task(child.stop()) for name, child in stopped.items()}
         await self.server.stop()
         return {name: task.result() for name, task in tasks.items()}
 
-    async def doom(self, program, point):
-        """Start a program anew so that it kills itself at a named call; see `ArmedChild.point`."""
-        self.children[program].point = point
+    async def die(self, program, points):
+        """Let a program kill itself at these points, one a life; return when it lives on."""
+        self.children[program].points = list(points)
         await self.crash(program)
+        await self.children[program].revived()
 
-    async def dead(self, program):
-        """Return when a doomed program has killed itself, and start it again."""
-        child = self.children[program]
-        await until(lambda: child.process.returncode is not None, what=lambda: f"{program} dies: {child.tail()}")
-        assert child.process.returncode == -signal.SIGKILL, child.tail()
-        await child.start()
+    async def join(self, name, labels=None):
+        """Register a cluster and start its agent, a child by the cluster's name."""
+        async with Hub(self.address()) as hub:
+            token = (await hub.post("/api/v1/clusters", {"name": name, "labels": labels or {}}))["token"]
+        folder = self.folder / "agents" / name
+        folder.mkdir(parents=True)
+        (folder / "kubeconfig").write_text(self.cluster(name).kubeconfig())
+        (folder / "token").write_text(token)
+        files = (f"--kubeconfig={folder / 'kubeconfig'}", f"--join-file={folder / 'token'}", f"--data={folder}")
+        self.children[name] = MortalChild(
+            ("agent", "run", *files), self.folder / f"{name}.log", points=list(self.points.get(name, ()))
+        )
+        await self.children[name].start()
 
-    async def crash_agent(self, name):
-        """Cancel an agent wherever it is, and start it again: it finds what it was doing in its cluster."""
-        _, task = self.agents.pop(name)
-        task.cancel()
-        await asyncio.wait({task})
-        self.start_agent(name)
+    def kill_at_write(self, name, number):
+        """Kill a cluster's agent when its API server gets the `number`-th write of ours; the answer is lost."""
+        writes = iter(range(1, 1_000_000))
+
+        def seen(request):
+            ours = request.method != "GET" and "leases" not in request.path
+            if ours and next(writes) == number:
+                self.children[name].process.kill()
+            return False
+
+        self.cluster(name).fail_next(match=seen)
 
     async def wipe_bus(self):
         """Take the bus's store away, while its server is down for a moment."""
@@ -173,28 +187,24 @@ class Apart(Line):
 
 
 class Killer:
-    """Kills programs at random moments that a seed decides, and starts each again at once."""
+    """Kills at moments and in an order that a seed decides; agents are victims by their cluster's name."""
 
-    def __init__(self, line, seed, victims, pauses_s=(0.5, 2.5)):
-        self._line, self._victims, self._pauses_s = line, victims, pauses_s
+    def __init__(self, line, seed, victims):
+        self._line, self._victims, self._order = line, victims, []
         self._dice = random.Random(seed)
-        self.kills = 0
 
-    async def run(self, over):
-        """Kill until `over` is set, one victim after the other; agents are victims by their cluster's name."""
-        order = []
-        while not over.is_set():
-            try:
-                async with asyncio.timeout(self._dice.uniform(*self._pauses_s)):
-                    await over.wait()
-            except TimeoutError:
-                order = order or self._dice.sample(self._victims, len(self._victims))
-                victim = order.pop()
-                await (self._line.crash_agent if victim in self._line.agents else self._line.crash)(victim)
-                self.kills += 1
+    async def strike(self, within_s=2.0):
+        """Kill one victim at some moment, and start it again at once.
+
+        By count, never by time alone: whoever is killed again before it is up gets nowhere, however slow the machine.
+        """
+        await asyncio.sleep(self._dice.uniform(0.0, within_s))
+        self._order = self._order or self._dice.sample(self._victims, len(self._victims))
+        await self._line.crash(self._order.pop())
 
 
-def _children(folder: Path, data: Path, url: str, port: int, sources: Mapping[str, str]) -> dict[str, Child]:
+def _children(folder: Path, url: str, port: int, sources: Mapping[str, str]) -> dict[str, Child]:
+    data = folder / "hub"
     told = {
         "TOWLINE_DATA": str(data),
         "TOWLINE_BUS_URLS": url,
@@ -205,7 +215,7 @@ def _children(folder: Path, data: Path, url: str, port: int, sources: Mapping[st
         "TOWLINE_RELEASER_TICK_S": "0.5",
     }
     children: dict[str, Child] = {
-        program: ArmedChild(
+        program: MortalChild(
             ("run", program),
             folder / f"{program}.log",
             {**told, "TOWLINE_BUS_CREDENTIALS": str(data / "keys" / "bus" / f"{program}.json")},
@@ -224,7 +234,7 @@ async def running_apart(
     clusters: Sequence[str],
     sources: Mapping[str, str],
     legacy: bool = False,
-    armed: Mapping[str, tuple[str, int, bool]] | None = None,
+    points: Mapping[str, Sequence[Point]] | None = None,
 ):
     """Start a server, the programs, simulated clusters and their agents."""
     data, port, bus_port = folder / "hub", free_port(), free_port()
@@ -238,25 +248,22 @@ async def running_apart(
             git,
             simulated,
             steward,
-            children=_children(folder, data, url, port, sources),
+            children=_children(folder, url, port, sources),
+            points=points or {},
             url=url,
             http=f"http://127.0.0.1:{port}",
         )
-        for program, point in (armed or {}).items():
-            line.children[program].point = point
-        async with asyncio.TaskGroup() as line.group:
-            try:
-                await line.start_hub()
-                for name in clusters:
-                    await line.join(name)
-                await line.connected(len(clusters))
-                yield line
-            finally:
-                for life, _ in line.agents.values():
-                    life.stopping.set()
+        try:
+            await line.start_hub()
+            for name in clusters:
+                await line.join(name)
+            await line.connected(len(clusters))
+            yield line
+        finally:
+            async with asyncio.TaskGroup() as group:
                 for child in (*line.children.values(), line.hub):
                     if child.process is not None and child.process.returncode is None:
-                        await child.stop()
+                        group.create_task(child.stop())
 
 
 @pytest.fixture

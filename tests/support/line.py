@@ -58,18 +58,15 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
 
+    def command(self):
+        """Return the command line of the next start."""
+        return (sys.executable, "-m", "services.cli", *self.arguments)
+
     async def start(self):
         environment = {**os.environ, **INTERVAL, **self.environment, "PYTHONPATH": str(PROJECT)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.cli",
-                *self.arguments,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                cwd=PROJECT,
+                *self.command(), env=environment, stdout=log, stderr=log, cwd=PROJECT
             )
 
     async def kill(self):
