@@ -39,7 +39,7 @@ from shared.runtime.lock import hold_lock
 from shared.runtime.logs import get_logger
 from shared.runtime.program import until_stopped, watch_bus
 from shared.runtime.secrets import write_once
-from shared.runtime.settings import write_credentials
+from shared.runtime.settings import read_settings, write_credentials
 
 READY_LOOK_S = 0.05
 RETRY_S = 1.0
@@ -143,8 +143,10 @@ async def _work(
     def told(program: str, **more: Any) -> dict[str, Any]:
         return {**common, "bus_credentials": credentials_file(options.data, program), **more}
 
-    polls = PollerSettings(**told("poller", **({"sources": options.sources} if options.sources else {})))
-    audits = AuditorSettings(**told("auditor", listen=options.listen, announce=place.set_result))
+    polls = read_settings(PollerSettings, **told("poller", **({"sources": options.sources} if options.sources else {})))
+    audits = read_settings(AuditorSettings, **told("auditor", listen=options.listen, announce=place.set_result))
+    releases = read_settings(ReleaserSettings, **told("releaser"))
+    renders = read_settings(RendererSettings, **told("renderer"))
     load_or_make(options.data / "keys")
     for part in PARTS:
         life.set_ready(part, False, STARTING)
@@ -152,8 +154,8 @@ async def _work(
         tasks.create_task(steward.watch(buses["steward"]))
         for name, bus in buses.items():
             tasks.create_task(watch_bus(bus, life, name, f"{name}-bus"))
-        tasks.create_task(releaser.serve(ReleaserSettings(**told("releaser")), buses["releaser"], life))
-        tasks.create_task(renderer.serve(RendererSettings(**told("renderer")), buses["renderer"], life))
+        tasks.create_task(releaser.serve(releases, buses["releaser"], life))
+        tasks.create_task(renderer.serve(renders, buses["renderer"], life))
         tasks.create_task(poller.serve(polls, buses["poller"], life))
         tasks.create_task(auditor.serve(audits, buses["auditor"], life))
         tasks.create_task(_tell(options.data, place, urls, life, announce))

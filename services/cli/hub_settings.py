@@ -12,7 +12,8 @@ from services.cli.hubs import CommandError
 from services.poller.settings import Source, parse_source
 from shared.bus.config import Tls, url_problem
 
-_KEYS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus", "sources"}
+_TEXTS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus"}
+_KEYS = {*_TEXTS, "sources"}
 MAX_PORT = 65535
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
@@ -85,6 +86,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise CommandError(
             f"{path}: unknown setting {unknown[0]!r}", code="cli.config", hint=f"known are {', '.join(sorted(_KEYS))}"
         )
+    wrong = sorted(name for name in found if not isinstance(found[name], str if name in _TEXTS else dict))
+    if wrong:
+        form = 'a table: name = "URL#REF"' if wrong[0] == "sources" else "a text"
+        raise CommandError(f"{path}: {wrong[0]!r} has another form", code="cli.config", hint=f"write it as {form}")
     return found
 
 

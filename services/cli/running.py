@@ -17,6 +17,7 @@ from services.cli.output import pairs_of, plain, say
 
 _EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
 Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
+LEVELS = ("debug", "info", "warning", "error")
 Name = Annotated[tuple[str, ...], Parameter(name="--source")]
 
 
@@ -213,4 +214,9 @@ def _logs(form: Literal["auto", "json", "console"]) -> None:
     from shared.runtime.logs import configure_logging
 
     people = form == "console" or (form == "auto" and sys.stderr.isatty())
-    configure_logging("console" if people else "json", os.environ.get("TOWLINE_LOG_LEVEL", "info"))
+    level = os.environ.get("TOWLINE_LOG_LEVEL", "") or "info"
+    if level not in LEVELS:
+        raise CommandError(
+            f"TOWLINE_LOG_LEVEL: {level!r} is no level", code="cli.config", hint=f"use one of {', '.join(LEVELS)}"
+        )
+    configure_logging("console" if people else "json", level)

@@ -90,14 +90,14 @@ def settings_for(program: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=f"{SHARED_PREFIX}{program.upper()}_", frozen=True, extra="ignore")
 
 
-def read_settings(kind: type[S]) -> S:
-    """Return the settings that the environment holds.
+def read_settings(kind: type[S], **given: Any) -> S:
+    """Return the settings that are `given`, and for the rest those that the environment holds.
 
     Raises:
         SettingsError: with a finding for every variable that is missing or wrong.
     """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         prefix = str(kind.model_config.get("env_prefix", SHARED_PREFIX))
         findings = []

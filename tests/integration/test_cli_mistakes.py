@@ -44,3 +44,24 @@ def test_a_mistake_is_one_sentence(tmp_path, taken, arguments, said):
     assert (ended.code, ended.out) == (2, "")
     assert said.format(**named) in ended.err
     assert ended.err.startswith("towline: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TOWLINE_RENDERER_WORKERS", "many"), ("TOWLINE_LOG_LEVEL", "loud")],
+)
+def test_a_wrong_variable_of_a_hub_is_named(tmp_path, variable, value):
+    ended = towline("hub", "run", "--data", tmp_path, "--listen", "127.0.0.1:0", **{variable: value})
+
+    assert ended.code == 2
+    assert f"{variable}: " in ended.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("line", ['bus = ["nats://127.0.0.1:1"]', 'sources = "fleet"', "listen = 8080"])
+def test_a_setting_of_another_form_is_named_with_its_file(tmp_path, line):
+    file = tmp_path / "hub.toml"
+    file.write_text(line)
+    ended = towline("hub", "run", "--data", tmp_path, "--config", file)
+
+    assert ended.code == 2
+    assert f"{file}: {line.split()[0]!r} has another form" in ended.err
