@@ -104,7 +104,8 @@ class Execution:
             return f"{failed[0]} failed"
         if waiting := [key for key in wave if isinstance(self.outcomes.get(key), Deferred)]:
             return f"{waiting[0]} waits"
-        awaited = [key for key in wave if key not in self._unwaited]
+        ended = {step.key for step in hooks}
+        awaited = [key for key in wave if key not in self._unwaited | ended]
         return await self.healthy(awaited) if self.options.wait else ""
 
     async def _hooks_ended(self, hooks: list[Making]) -> str:
@@ -213,7 +214,7 @@ class Execution:
 def _is_waited(step: Step, todo: Plan) -> bool:
     """Tell whether an object's health counts: skipped ones only where they are as they should be."""
     if isinstance(step, Making):
-        return step.wanted.policy.wait
+        return step.wanted.policy.wait and step.wanted.tracked
     entry = todo.claim.entries.get(step.key)
     known = isinstance(step, Skip) and step.reason in {SkipReason.UNCHANGED, SkipReason.DRIFT_REPORTED}
-    return known and (entry is None or (entry.waits and not entry.hook))
+    return known and entry is not None and entry.waits and not entry.hook

@@ -1,0 +1,232 @@
+"""Manifests of other tools on the running agent: hooks, dependencies, and what must not be deleted without a word."""
+
+import asyncio
+
+from services.applier.tracking import OWNER_ANNOTATION
+from tests.support.agents import OPTIONS, WAIT_S, config_map, killed_agent, running
+
+ARGO = "argocd.argoproj.io"
+QUICK = {**OPTIONS, "timeout": "0.5s"}
+
+
+def noted(manifest, **annotations):
+    metadata = manifest["metadata"]
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def hook(name, phase, ends="", image="a:1"):
+    spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}}}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "web"}, "spec": spec}
+    return noted(job, **{f"{ARGO}/hook": phase}, **({f"{ARGO}/hook-delete-policy": ends} if ends else {}))
+
+
+def job(sim, name):
+    return sim.store.get("batch/v1", "Job", "web", name)
+
+
+def uid(sim, name):
+    return job(sim, name)["metadata"]["uid"]
+
+
+def there(sim, name):
+    return sim.store.get("v1", "ConfigMap", "web", name) is not None
+
+
+async def eventually(check):
+    """Wait for a change in the cluster, which tells nobody."""
+    async with asyncio.timeout(WAIT_S):
+        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
+            await asyncio.sleep(0.01)
+
+
+def writes_of(sim, *names):
+    paths = [each.path for each in sim.requests if each.method in {"PATCH", "DELETE"} and each.query.get("force")]
+    return [path.rsplit("/", 1)[1] for path in paths if path.endswith(tuple(f"/{name}" for name in names))]
+
+
+async def test_hooks_run_around_the_waves_once_a_bundle(agent, sim):
+    """C1, K1, K5: before and after the objects; a look at the same bundle starts nothing, a new bundle everything."""
+    bundle = [hook("after", "PostSync"), config_map("one"), hook("before", "PreSync")]
+    await agent.release("web", bundle)
+    await agent.reported(generation=1, result="succeeded")
+    first = uid(sim, "before"), uid(sim, "after")
+    assert writes_of(sim, "before", "one", "after") == ["before", "one", "after"]
+
+    await agent.instruct("sync")
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+    await eventually(lambda: sim.store.get("v1", "ConfigMap", "web", "one")["data"] == {"a": "1"})
+    assert (uid(sim, "before"), uid(sim, "after")) == first
+
+    await agent.release("web", [*bundle, config_map("two")])
+    await agent.reported(generation=2, result="succeeded")
+    assert not {uid(sim, "before"), uid(sim, "after")} & set(first)
+
+
+async def test_a_hook_that_ended_well_goes_when_it_asks_for_it(agent, sim):
+    """K4: and its absence is neither drift nor ill health."""
+    await agent.release("web", [hook("before", "PreSync", "HookSucceeded"), config_map("one")])
+    await agent.reported(generation=1, result="succeeded")
+    assert job(sim, "before") is None
+
+    await agent.instruct("sync")
+    await agent.stands("web", sync="Synced", health="Current")
+    assert writes_of(sim, "before") == ["before"]
+
+
+async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
+    """K2, K5: no wave begins; a retry starts the hook again, because the failure came from it."""
+    sim.fail_workload("before")
+    await agent.release("web", [hook("before", "PreSync"), config_map("one")], options=QUICK)
+    report = await agent.reported(generation=1, result="partial")
+    assert (report.failures[0].code, there(sim, "one")) == ("HookFailed", False)
+    failed = uid(sim, "before")
+
+    sim.fail_workload("before", failing=False)
+    await agent.reported(generation=1, result="succeeded")
+    assert there(sim, "one")
+    assert uid(sim, "before") != failed
+
+
+async def test_a_hook_that_runs_is_waited_for_after_a_crash(pen, sim):
+    """K3: the agent dies while the Job runs; the next one never starts it twice."""
+    sim.state.settle = False
+    async with killed_agent(pen.settings(sim)):
+        await pen.release("web", [hook("before", "PreSync"), config_map("one")])
+        await eventually(lambda: job(sim, "before"))
+    first = uid(sim, "before")
+    async with running(pen.settings(sim)):
+        await eventually(lambda: len(writes_of(sim, "before")) > 1)
+        assert not there(sim, "one")
+        complete = [{"type": "Complete", "status": "True", "reason": "x", "message": ""}]
+        sim.store.set_status(hook("before", "PreSync"), {"conditions": complete})
+        await pen.reported(generation=1, result="succeeded")
+
+    assert there(sim, "one")
+    assert uid(sim, "before") == first
+
+
+async def test_a_hook_that_left_its_bundle_is_released_and_stays(agent, sim):
+    """K1: it is none of the objects that are pruned."""
+    await agent.release("web", [hook("before", "PreSync"), config_map("one")])
+    await agent.reported(generation=1)
+    await agent.release("web", [config_map("one")])
+    report = await agent.reported(generation=2)
+
+    assert (report.result, report.counts.pruned) == ("succeeded", 0)
+    assert OWNER_ANNOTATION not in job(sim, "before")["metadata"]["annotations"]
+
+
+async def test_a_hook_without_a_name_gets_one_that_every_attempt_shares(agent, sim):
+    """A6, K7: and a hook of the first installation runs no more at the next bundle."""
+    before = hook("x", "PreSync")
+    nameless = {
+        **before,
+        "metadata": {"generateName": "migrate-", "namespace": "web", "annotations": {"helm.sh/hook": "pre-install"}},
+    }
+    await agent.release("web", [nameless, config_map("one")])
+    await agent.reported(generation=1, result="succeeded")
+    (made,) = sim.store.list("batch/v1", "Job", "web")
+    assert made["metadata"]["name"].startswith("migrate-")
+    assert made["metadata"]["name"].endswith("-presync")
+
+    await agent.release("web", [nameless, config_map("one"), config_map("two")])
+    await agent.reported(generation=2, result="succeeded")
+    assert [each["metadata"]["uid"] for each in sim.store.list("batch/v1", "Job", "web")] == [made["metadata"]["uid"]]
+
+
+async def test_what_depends_on_something_waits_until_that_does_well(agent, sim):
+    """C4: a ConfigMap behind a Job, though its kind comes earlier; when the Job fails it is not applied."""
+    work = hook("work", "Sync")
+    work["metadata"].pop("annotations")
+    behind = noted(config_map("behind"), **{"config.kubernetes.io/depends-on": "batch/namespaces/web/Job/work"})
+    await agent.release("web", [work, behind, config_map("free")])
+    await agent.reported(generation=1, result="succeeded")
+    assert writes_of(sim, "work", "behind") == ["work", "behind"]
+
+    sim.fail_workload("work2")
+    work2 = {**work, "metadata": {**work["metadata"], "name": "work2"}}
+    behind2 = noted(config_map("behind2"), **{"config.kubernetes.io/depends-on": "batch/namespaces/web/Job/work2"})
+    await agent.release("web", [work, behind, work2, behind2, config_map("free2")], options=QUICK)
+    await agent.reported(generation=2, result="partial")
+    assert (there(sim, "behind2"), there(sim, "free2")) == (False, True)
+
+
+async def test_an_object_that_asks_for_a_person_waits_for_one(agent, sim):
+    """F15: the others go."""
+    guarded = noted(config_map("guarded"), **{f"{ARGO}/sync-options": "Prune=confirm"})
+    await agent.release("web", [config_map("one"), guarded, config_map("two")])
+    await agent.reported(generation=1)
+    await agent.release("web", [config_map("one")])
+    held = await agent.reported(generation=2)
+    assert (held.hold.reason, held.hold.keys) == ("Confirm", ("/ConfigMap:web/guarded",))
+    assert (there(sim, "guarded"), there(sim, "two")) == (True, False)
+
+    await agent.release("web", [config_map("one")], deletes=held.hold.keys, approval=held.hold.approval)
+    await agent.reported(generation=3, settled=True)
+    assert not there(sim, "guarded")
+
+
+async def test_what_is_kept_on_removal_goes_when_it_leaves_its_bundle(agent, sim):
+    """F4, F12: Argo CD's two options are two policies."""
+    stays = noted(config_map("stays"), **{f"{ARGO}/sync-options": "Delete=false"})
+    goes = noted(config_map("goes"), **{f"{ARGO}/sync-options": "Delete=false"})
+    await agent.release("web", [stays, goes, noted(config_map("kept"), **{f"{ARGO}/sync-options": "Prune=false"})])
+    await agent.reported(generation=1)
+    await agent.release("web", [stays])
+    await agent.reported(generation=2)
+    assert (there(sim, "goes"), there(sim, "kept")) == (False, True)
+
+    await agent.release("web", removed=True)
+    await agent.reported(generation=3)
+    assert there(sim, "stays")
+
+
+async def test_an_object_that_is_only_made_when_absent_is_never_changed(agent, sim):
+    """D9, I12: what somebody made of it stays; it is made anew when it is deleted."""
+    seed = noted(config_map("seed"), **{"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"})
+    await agent.release("web", [seed])
+    await agent.reported(generation=1)
+    sim.store.patch(seed, {"data": {"a": "9"}})
+    await agent.release("web", [{**seed, "data": {"a": "2"}}, config_map("one")])
+    await agent.reported(generation=2)
+    assert sim.store.get("v1", "ConfigMap", "web", "seed")["data"] == {"a": "9"}
+
+    sim.store.delete("v1", "ConfigMap", "web", "seed")
+    await eventually(lambda: there(sim, "seed"))
+
+
+async def test_what_somebody_else_makes_is_awaited(agent, sim):
+    """Q1: and never written."""
+    await agent.release("web", [noted(config_map("theirs"), **{"kapp.k14s.io/exists": ""}), config_map("one")])
+    report = await agent.reported(generation=1, result="partial")
+    assert report.failures[0].code == "Awaited"
+
+    sim.store.create(config_map("theirs", a="9"))
+    await agent.reported(generation=1, result="succeeded")
+    assert writes_of(sim, "theirs") == []
+
+
+async def test_a_job_that_is_forced_and_replaced_runs_at_each_revision(agent, sim):
+    """H2, H3: though it did not change."""
+    work = hook("work", "Sync")
+    work["metadata"]["annotations"] = {f"{ARGO}/sync-options": "Force=true,Replace=true"}
+    await agent.release("web", [work])
+    await agent.reported(generation=1)
+    first = uid(sim, "work")
+    await agent.release("web", [work, config_map("one")])
+    await agent.reported(generation=2, result="succeeded")
+
+    assert uid(sim, "work") != first
+
+
+async def test_other_tools_names_are_only_text_when_the_app_says_so(agent, sim):
+    """F4: `compat: false`."""
+    options = {**OPTIONS, "compat": False}
+    kept = noted(config_map("kept"), **{"helm.sh/resource-policy": "keep", f"{ARGO}/hook": "Skip"})
+    await agent.release("web", [config_map("one"), kept], options=options)
+    await agent.reported(generation=1)
+    assert there(sim, "kept")
+    await agent.release("web", [config_map("one")], options=options)
+    await agent.reported(generation=2, settled=True)
+
+    assert not there(sim, "kept")
