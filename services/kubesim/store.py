@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from services.kubesim.answers import RefusedError
+from shared.core.canonical import compact
 
 HISTORY = 1024
 OBJECT_LIMIT = 1_572_864
@@ -111,7 +112,7 @@ class Store:
         metadata["resourceVersion"] = str(self.version + 1)
         # In this order a list can leave out apiVersion and kind without decoding.
         first = {"apiVersion": value.get("apiVersion"), "kind": value.get("kind")}
-        raw = orjson.dumps(first | value)
+        raw = compact(orjson.dumps(first | value))
         if len(raw) > OBJECT_LIMIT:
             raise RefusedError(500, "etcdserver: request is too large", reason="")
         self.version += 1
@@ -129,7 +130,7 @@ class Store:
         self.version += 1
         value = before.decode()
         value["metadata"]["resourceVersion"] = str(self.version)
-        after = Stored(orjson.dumps(value), self.version, before.labels)
+        after = Stored(compact(orjson.dumps(value)), self.version, before.labels)
         self._record(storage, Change(self.version, "DELETED", name, after, before))
         return value
 
