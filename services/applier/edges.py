@@ -113,7 +113,8 @@ def _pulled(
     places = {key: place_of(wanted[key])[:2] for key in order}
     for key in reversed(order):
         for other in edges.get(key, ()):
-            places[other] = min(places[other], places[key])
+            if places[other] > places[key]:
+                places[other] = places[key][0], min(places[other][1], places[key][1])
     return places
 
 
