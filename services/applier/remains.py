@@ -1,6 +1,7 @@
 """Find what would go along with a namespace or a definition that is deleted (F8, F9).
 
-What the app itself had there is deleted before; what others put there, and what people made by hand, stays.
+What the app had there and may lose is deleted before. So whatever is left is somebody else's, or waits for a person,
+or was refused: our label on it says nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.reflector import pages
 from services.applier.kube.session import Session
-from services.applier.tracking import AGENT_LABEL
 from shared.core.objects import Manifest, ObjectKey
 
 NAMESPACE = ("", "Namespace")
@@ -34,8 +34,6 @@ class Remains:
 
     session: Session
     mapper: Mapper
-    cluster: str
-    """The agent's name, the value of its label."""
 
     async def of(self, key: ObjectKey) -> str:
         """Return what would go along with the object, by kind; empty: nothing that is anybody else's.
@@ -49,7 +47,7 @@ class Remains:
             namespace = key.name if (key.group, key.kind) == NAMESPACE else ""
             async for page in pages(self.session, resource, {}, namespace=namespace):
                 items = page.get("items") or ()
-                counts[resource.kind] += sum(self._counts(item, resource, key) for item in items)
+                counts[resource.kind] += sum(_counts(item, resource, key) for item in items)
         return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()) if count)
 
     def _resources(self, key: ObjectKey) -> list[Resource]:
@@ -61,17 +59,16 @@ class Remains:
             return [each for each in kinds if f"{each.plural}.{each.group}" == key.name]
         return []
 
-    def _counts(self, item: Manifest, resource: Resource, key: ObjectKey) -> bool:
-        metadata = item.get("metadata") or {}
-        if metadata.get("deletionTimestamp"):
-            return False
-        return (key.group, key.kind) == CRD or is_strangers(metadata, resource.kind, self.cluster)
 
-
-def is_strangers(metadata: Mapping[str, Any], kind: str, cluster: str) -> bool:
-    """Tell whether an object in a namespace is neither this agent's, nor made by the system, nor by a controller."""
-    if (metadata.get("labels") or {}).get(AGENT_LABEL) == cluster:
+def _counts(item: Manifest, resource: Resource, key: ObjectKey) -> bool:
+    metadata = item.get("metadata") or {}
+    if metadata.get("deletionTimestamp"):
         return False
+    return (key.group, key.kind) == CRD or not is_system_made(metadata, resource.kind)
+
+
+def is_system_made(metadata: Mapping[str, Any], kind: str) -> bool:
+    """Tell whether an object in a namespace was made by the system or by a controller for another object."""
     if (kind, metadata.get("name")) in _SYSTEM_NAMES or _ACCOUNT_OF in (metadata.get("annotations") or {}):
-        return False
-    return not any(owner.get("controller") for owner in metadata.get("ownerReferences") or ())
+        return True
+    return any(owner.get("controller") for owner in metadata.get("ownerReferences") or ())

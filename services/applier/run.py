@@ -145,7 +145,7 @@ class Run:
                 deletes_from=self.tools.deletes_from,
                 recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
                 warn=self.warnings.append,
-                remains=Remains(self.tools.session, self.tools.mapper, self.tools.cluster),
+                remains=Remains(self.tools.session, self.tools.mapper),
                 ignore=self.options.ignore,
                 yields=self.options.conflicts is Conflicts.YIELD,
                 compat=self.options.compat,
