@@ -6,7 +6,7 @@ import sys
 
 import cyclopts
 
-from shared.errors import TowlineError
+from shared.errors import FindingsError, TowlineError
 
 INTERRUPTED = 130
 
@@ -151,6 +151,10 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         app()
+    except FindingsError as error:
+        for finding in error.findings:
+            print(f"towline: {finding}", file=sys.stderr)
+        sys.exit(2)
     except TowlineError as error:
         print(f"towline: {error} [{error.code}]", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 2))
@@ -163,5 +167,5 @@ def main() -> None:
     except OSError as error:
         # A folder that is a file, a disk that is full, a port that is taken: all are somebody's to change.
         place = f"{error.filename}: " if error.filename else ""
-        print(f"towline: {place}{error.strerror or error} [cli.file]", file=sys.stderr)
+        print(f"towline: {place}{error.strerror or str(error) or type(error).__name__} [cli.file]", file=sys.stderr)
         sys.exit(2)
