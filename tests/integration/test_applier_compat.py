@@ -206,6 +206,16 @@ async def test_what_somebody_else_makes_is_awaited(agent, sim):
     assert writes_of(sim, "theirs") == []
 
 
+async def test_an_object_may_have_fields_that_the_api_server_does_not_know(agent, sim):
+    """D1: strict unless the object says otherwise."""
+    lax = noted(config_map("lax"), **{f"{ARGO}/sync-options": "Validate=false"})
+    await agent.release("web", [lax, config_map("strict")])
+    await agent.reported(generation=1, result="succeeded")
+
+    asked = {each.path.rsplit("/", 1)[1]: each.query.get("fieldValidation") for each in sim.requests if each.query}
+    assert (asked["lax"], asked["strict"]) == ("Ignore", "Strict")
+
+
 async def test_a_job_that_is_forced_and_replaced_runs_at_each_revision(agent, sim):
     """H2, H3: though it did not change."""
     work = hook("work", "Sync")
