@@ -10,6 +10,7 @@ from typing import Any
 from services.applier.compat import Asked, asked
 from services.applier.compat_names import NAMES
 from services.applier.edges import arranged
+from services.applier.limits import is_encrypted, size_trouble
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
 from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Policy, Renew
 from services.applier.state import Inventory, Wanted
@@ -17,8 +18,6 @@ from shared.core.canonical import encode
 from shared.core.objects import Manifest, ObjectKey, group_of, key_of
 from shared.errors import Finding, FindingsError
 
-OBJECT_LIMIT_BYTES = 1_400_000
-"""etcd takes 1.5 MiB, with what the server adds (A10)."""
 OBJECTS_LIMIT = 10_000
 
 Scopes = Mapping[tuple[str, str], bool]
@@ -141,8 +140,15 @@ class _Taking:
             self.refuse(code, f"{key}: {text}")
         run = self.place.bundle if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
         body = encode(marked(placed(manifest, key.namespace), self.place.cluster, self.place.app, run))
-        if len(body) > OBJECT_LIMIT_BYTES:
-            self.refuse("object.too-large", f"{key} has {len(body)} bytes, the limit is {OBJECT_LIMIT_BYTES}")
+        if trouble := size_trouble(key, manifest, body):
+            self.refuse("object.too-large", f"{key} {trouble}", "split it into several objects")
+            return
+        if is_encrypted(key, manifest):
+            self.refuse(
+                "object.encrypted",
+                f"{key} is still encrypted by SOPS",
+                "give the renderer the key of this cluster, or take the file out of the bundle",
+            )
             return
         found = Wanted(
             key=key,

@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.applier import intake as taking
+from services.applier import limits
 from services.applier.intake import Place, intake
 from services.applier.normalise import is_bodied, marked, placed
 from services.applier.order import rank_of, staged
 from services.applier.policy import Policy
 from services.applier.state import Entry, Header, Inventory
-from shared.core.canonical import decode
+from shared.core.canonical import decode, encode
 from shared.core.objects import ObjectKey, key_of
 from shared.errors import FindingsError
 
@@ -171,13 +172,52 @@ def test_objects_for_somebodys_desk_are_left_out_a9():
 
 
 def test_an_object_that_no_cluster_can_store_refuses_the_bundle_a10(monkeypatch):
-    monkeypatch.setattr(taking, "OBJECT_LIMIT_BYTES", 300)
+    monkeypatch.setattr(limits, "OBJECT_LIMIT_BYTES", 600)
     monkeypatch.setattr(taking, "OBJECTS_LIMIT", 1)
 
-    assert refused(made(name="a"), made(name="b"), made(name="c", data={"x": "y" * 300})) == [
+    assert refused(made(name="a"), made(name="b"), made(name="c", data={"x": "y" * 600})) == [
         "object.too-large",
         "bundle.too-large",
     ]
+
+
+def sized(kind="ConfigMap", api="v1", **body):
+    manifest = made(kind, version=api, **body)
+    return limits.size_trouble(key_of(manifest), manifest, encode(manifest))
+
+
+MANY = {f"key-{number:05}": "" for number in range(42_000)}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        ({"data": {"a": "y" * (1 << 20)}}, ""),
+        ({"data": {"a": "y" * (1 << 20), "b": "y"}}, "bytes of data"),
+        ({"data": {"a": "y"}, "binaryData": {"b": "y" * 1_400_000}}, "bytes as it is stored"),
+        ({"kind": "Secret", "data": {"a": "y" * 1_350_000}}, ""),
+        ({"kind": "Secret", "data": {"a": "y" * 1_399_000}}, "bytes of data"),
+        ({"metadata": {"annotations": {"a": "y" * (256 << 10)}}}, "bytes of annotations"),
+        ({"kind": "W", "api": "acme.io/v1", "spec": {"a": "<" * 200_000}}, ""),
+        ({"kind": "W", "api": "acme.io/v1", "spec": {"a": "<" * 300_000}}, "bytes as it is stored"),
+        ({"kind": "ServiceAccount", "api": "v1", "labels": {"a": "<" * 300_000}}, ""),
+        ({"kind": "W", "api": "acme.io/v1", "spec": MANY}, ""),
+        (
+            {"kind": "W", "api": "acme.io/v1", "spec": MANY, "more": {f"{name}x": "" for name in MANY}},
+            "as it is stored",
+        ),
+    ],
+)
+def test_what_etcd_would_refuse_is_found_before_anything_is_written_a10(manifest, says):
+    assert says in sized(**manifest) if says else sized(**manifest) == ""
+
+
+SOPS = {"mac": "ENC[x]", "version": "3.9"}
+
+
+def test_a_secret_that_nobody_decrypted_refuses_the_bundle_p5():
+    assert refused(made("Secret", data={"a": "ENC[AES256_GCM,data:x]"}, sops=SOPS)) == ["object.encrypted"]
+    assert taken(made("SopsSecret", version="isindir.github.com/v1alpha3", namespace="shop", sops=SOPS)).wanted
 
 
 @pytest.mark.parametrize(
