@@ -12,12 +12,14 @@ from typing import Any
 
 import structlog
 
-from services.applier.health import Status, health_of
+from services.applier.health.rules import HealthCheck
+from services.applier.healths import Healths
 from services.applier.kube.mapper import Resource
 from services.applier.kube.reflector import Blind, Event, Listed, Lost, Reflector, Seen
 from services.applier.kube.session import Session
 from services.applier.state import Present
-from services.applier.tracking import AGENT_LABEL, present_of
+from services.applier.tracking import AGENT_LABEL, owned_app, present_of
+from shared.core.asking import is_meant
 from shared.core.objects import Manifest, ObjectKey
 
 Changed = Callable[[ObjectKey], None]
@@ -53,7 +55,7 @@ class Observer:
         self._selector = f"{AGENT_LABEL}={cluster}"
         self._changed = changed
         self._present: dict[ObjectKey, Present] = {}
-        self._health: dict[ObjectKey, Status] = {}
+        self._healths = Healths()
         self._followed: dict[tuple[str, str], Resource] = {}
         self._listed: dict[tuple[str, str], asyncio.Event] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -69,18 +71,16 @@ class Observer:
             name = (resource.group, resource.kind)
             if self._tasks is None or not resource.watchable or self._followed.get(name) == resource:
                 continue
-            if running := self._running.get(name):
-                running.cancel()
             self._followed[name] = resource
             self._listed.setdefault(name, asyncio.Event())
-            reflector = Reflector(
-                self._session,
-                resource,
-                self._selector,
-                metadata_only=not shows_health(resource.group, resource.kind),
-                emit=self._take,
-            )
-            self._running[name] = self._tasks.create_task(reflector.run(), name=f"watch {resource.plural}")
+            self._watch(resource, self._tasks)
+
+    def judge_by(self, app: str, checks: tuple[HealthCheck, ...]) -> None:
+        """Judge an app's objects by what its users say; what this is about is read again, for no object is kept."""
+        changed = self._healths.rules.give(app, checks)
+        for name, resource in self._followed.items():
+            if self._tasks is not None and any(is_meant(check.kinds, *name) for check in changed):
+                self._watch(resource, self._tasks)
 
     async def ready(self, resources: Iterable[Resource], timeout_s: float) -> None:
         """Return when each of these kinds was listed once, or after `timeout_s`: what is not known is read singly."""
@@ -101,9 +101,10 @@ class Observer:
         listed = self._listed.get((key.group, key.kind))
         return listed is not None and listed.is_set()
 
-    def health(self, key: ObjectKey) -> Status | None:
-        """Return how an object does, None when its kind shows no health or nobody looked."""
-        return self._health.get(key)
+    @property
+    def healths(self) -> Healths:
+        """How the objects do that were looked at; nothing is said of kinds that show no health."""
+        return self._healths
 
     def owned(self) -> Mapping[ObjectKey, Present]:
         """Return everything that is known."""
@@ -115,12 +116,16 @@ class Observer:
         known = self._present.get(key)
         if known is None or not _older(fresh, known):
             self._present[key] = fresh
+            changed = known is None or (fresh.uid, fresh.generation) != (known.uid, known.generation)
+            watched = bool(fresh.agent) and (key.group, key.kind) in self._followed
+            if changed and watched and shows_health(key.group, key.kind):
+                self._healths.applied(key)
         return fresh
 
     def gone(self, key: ObjectKey) -> None:
         """Take over that an object was seen to be absent."""
         self._present.pop(key, None)
-        self._health.pop(key, None)
+        self._healths.gone(key)
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """Return the tasks that watch."""
@@ -130,6 +135,16 @@ class Observer:
     def watches(self) -> int:
         """Return how many kinds are followed."""
         return len(self._followed)
+
+    def _watch(self, resource: Resource, tasks: asyncio.TaskGroup) -> None:
+        """Begin to watch a kind, or begin anew."""
+        name = (resource.group, resource.kind)
+        if running := self._running.get(name):
+            running.cancel()
+        reflector = Reflector(
+            self._session, resource, self._selector, metadata_only=not shows_health(*name), emit=self._take
+        )
+        self._running[name] = tasks.create_task(reflector.run(), name=f"watch {resource.plural}")
 
     def _take(self, event: Event) -> None:
         match event:
@@ -159,24 +174,19 @@ class Observer:
         if known is not None and _older(fresh, known):
             return
         self._present[key] = fresh
-        verdict = None
+        differs = False
         if shows_health(key.group, key.kind):
+            resource = self._followed[key.group, key.kind]
             # Items of a listing do not say what they are.
-            verdict = health_of({**manifest, **_type_of(self._followed[key.group, key.kind])})
-        unwell = verdict is not None and self._health.get(key) != verdict
-        if verdict is not None:
-            self._health[key] = verdict
-        if unwell or known is None or known != fresh:
+            whole = {**manifest, "apiVersion": resource.api_version, "kind": resource.kind}
+            differs = self._healths.judge(key, whole, owned_app(fresh.owner, key), reports=resource.reports)
+        if differs or known is None or known != fresh:
             self._changed(key)
 
 
 def shows_health(group: str, kind: str) -> bool:
     """Tell whether objects of a kind have a status that says how they do; of unknown kinds it is assumed."""
     return (group, kind) not in _PLAIN
-
-
-def _type_of(resource: Resource) -> dict[str, str]:
-    return {"apiVersion": resource.api_version, "kind": resource.kind}
 
 
 def _is_of(key: ObjectKey, resource: Resource) -> bool:

@@ -133,10 +133,7 @@ def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Option
         case Unknown():
             return Skip(wanted.key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
         case Absent():
-            if _same_content(wanted, entry) and _drift(wanted, options) is not Drift.CORRECT:
-                return _reported(wanted, options)
-            cause = Cause.DRIFT if _same_content(wanted, entry) else Cause.RELEASE
-            return Create(wanted, cause, force=_forces(options))
+            return _absent_step(wanted, entry, options)
         case Present():
             return _present_step(wanted, live, entry, options, claimant)
 
@@ -145,6 +142,16 @@ def _ignored(wanted: Wanted, live: Live) -> Step:
     if wanted.policy.exists and not isinstance(live, Present):
         return Skip(wanted.key, SkipReason.AWAITED, "it is made by somebody else, and does not exist yet")
     return Skip(wanted.key, SkipReason.IGNORED)
+
+
+def _absent_step(wanted: Wanted, entry: Entry | None, options: Options) -> Step:
+    """Return the step for one object of the bundle that does not exist."""
+    same = _same_content(wanted, entry)
+    if same and entry is not None and entry.done:
+        return Skip(wanted.key, SkipReason.UNCHANGED)
+    if same and _drift(wanted, options) is not Drift.CORRECT:
+        return _reported(wanted, options)
+    return Create(wanted, Cause.DRIFT if same else Cause.RELEASE, force=_forces(options))
 
 
 def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, claimant: Claimant) -> Step:

@@ -17,8 +17,9 @@ from services.applier.outbox import Outbox, Waiting
 from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
 from services.applier.run import Account
 from services.applier.settings import Pace
-from services.applier.target import Target
+from services.applier.target import Standing, Target
 from services.applier.verify import Accepted, bundle_of
+from services.applier.wellness import Wellness
 from shared import subjects
 from shared.bus.connection import Bus
 from shared.core.status import Health, Result, Sync
@@ -84,8 +85,7 @@ class Reporting:
             result=summary.result,
             sync=target.standing.sync,
             health=health.health,
-            reason=target.standing.reason or health.reason,
-            message=target.standing.message or health.message,
+            **_words(target.standing, health),
             counts=summary.counts,
             failures=summary.failures,
             hold=summary.hold,
@@ -253,10 +253,16 @@ def _app_status(target: Target) -> AppStatus:
         epoch=release.epoch if release else header.epoch,
         generation=release.generation if release else header.generation,
         bundle=header.settled_bundle,
-        reason=standing.reason or now.reason,
-        message=(standing.message or now.message)[:500],
+        **_words(standing, now),
         objects=len(target.inventory.entries),
     )
+
+
+def _words(standing: Standing, now: Wellness) -> dict[str, str]:
+    """Return why an app is not as it should be: what its last run says, else what its objects say."""
+    if standing.reason or now.health is Health.CURRENT:
+        return {"reason": standing.reason, "message": standing.message[:500]}
+    return {"reason": now.reason, "message": (now.message or standing.message)[:500]}
 
 
 def _undated(status: Status) -> Status:

@@ -1,14 +1,15 @@
-"""Find the rule of health for a kind in the rule files, when the kind is first met; the rest is never kept.
+"""Find the rule of health for a kind: what the app's users wrote, or an entry of the rule files.
 
-A file is named by the last two parts of the groups that it is about, so that `source.toolkit.fluxcd.io` is found in
-`fluxcd.io.yaml` without reading the others.
+A rule file is read when one of its kinds is first met, and not kept. It is named by the last two parts of the groups
+that it is about, so that `source.toolkit.fluxcd.io` is found in `fluxcd.io.yaml` without reading the others.
 """
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-from services.applier.health.rules import Rule, entry_for, rule_of
+from services.applier.health.rules import HealthCheck, Rule, entry_for, rule_of
+from shared.core.asking import is_meant
 from shared.core.kubeyaml import documents
 
 _FOLDER = files("services.applier.health") / "rules"
@@ -19,9 +20,19 @@ class Rulebook:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Rule | None] = {}
+        self._checks: dict[str, dict[HealthCheck, Rule]] = {}
 
-    def rule(self, group: str, kind: str) -> Rule | None:
+    def give(self, app: str, checks: tuple[HealthCheck, ...]) -> frozenset[HealthCheck]:
+        """Take what an app's users say about health; return the checks that came or went."""
+        before = self._checks.get(app, {})
+        self._checks[app] = {check: before.get(check) or check.rule() for check in checks}
+        return frozenset(before.keys() ^ self._checks[app].keys())
+
+    def rule(self, group: str, kind: str, app: str = "") -> Rule | None:
         """Return the rule for a kind; None: what all kinds share decides."""
+        for check, rule in self._checks.get(app, {}).items():
+            if is_meant(check.kinds, group, kind):
+                return rule
         name = (group, kind)
         if name not in self._known:
             self._known[name] = _read(group, kind)

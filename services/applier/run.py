@@ -16,7 +16,7 @@ from services.applier.drift import drift_lines
 from services.applier.execute import Execution
 from services.applier.kube.mapper import Resource
 from services.applier.look import Looker
-from services.applier.options import Conflicts, Options
+from services.applier.options import Conflicts, OnError, Options
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
 from services.applier.remains import Remains
@@ -26,7 +26,7 @@ from services.applier.steps import CRD, Steps
 from services.applier.summary import Summary, summary
 from services.applier.tools import Tools
 from services.applier.tracking import is_ours
-from services.applier.wellness import unwell
+from services.applier.wellness import Patience, waited
 from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
@@ -190,14 +190,17 @@ class Run:
         return f"what app {unknown} wants is not known yet" if unknown else ""
 
     async def _healthy(self, keys: Iterable[ObjectKey]) -> str:
-        """Wait until objects do well; return which does not, in words."""
-        wanted = list(keys)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.options.timeout_s
-        # Nobody tells when one of many objects is well: they are looked at, in memory.
-        while (bad := unwell(wanted, self.tools.observer)) and loop.time() < until and not self.superseded():  # noqa: ASYNC110
+        """Wait until objects do well, or until one has failed and none is on its way (J5); return which does not."""
+        wanted, since = list(keys), time.monotonic()
+        fail_fast = self.options.on_error is OnError.STOP
+        while True:
+            over, bad = waited(
+                wanted, self.tools.observer, Patience(time.monotonic(), since, self.options.timeout_s, fail_fast)
+            )
+            if over or self.superseded():
+                return f"{bad} is not healthy" if bad else ""
+            # Nobody tells when one of many objects is well: they are looked at, in memory.
             await asyncio.sleep(self.tools.pace.debounce_s)
-        return f"{bad} is not healthy" if bad else ""
 
 
 def _coming(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:

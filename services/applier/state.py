@@ -77,6 +77,8 @@ class Entry:
     """Its health counts (J9)."""
     rank: int | None = None
     level: int = 0
+    done: bool = False
+    """It has done its work, and its cluster may remove it: it is neither missing nor made anew (J7)."""
 
     def leaves(self, *, removed: bool) -> str:
         """Return what becomes of the object; `removed`: its whole app goes."""

@@ -18,16 +18,17 @@ from services.applier.cluster import OtherClusterError
 from services.applier.content import pieces
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.errors import ErrorClass
+from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake, Place, intake
 from services.applier.kube.mapper import MAX_AGE_S
-from services.applier.options import Drift, Options, options_of
+from services.applier.options import Drift, OnError, Options, options_of
 from services.applier.planned import Failed, SkipReason
 from services.applier.restraint import Fights
 from services.applier.run import Account, Run
 from services.applier.state import Entry, Header, Inventory, Present
 from services.applier.tools import Tools
 from services.applier.verify import RefusedError, bundle_objects, bundle_of
-from services.applier.wellness import Wellness, wellness
+from services.applier.wellness import Patience, Wellness, wellness
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
 from shared.errors import PermanentError, TowlineError, TransientError
@@ -124,6 +125,8 @@ class Target:
             return
         if self.running:
             self._meanwhile.add(key)
+        elif is_done(entry, self._tools.observer):
+            self._wake.set()
         elif self._strays(entry) and self._judged.get(key, _NEVER) != self._tools.observer.present(key):
             self._drifted.add(key)
             self._wake.set()
@@ -136,13 +139,15 @@ class Target:
 
     def wellness(self) -> Wellness:
         """Return how the app does now."""
-        late = time.monotonic() - self.standing.since > self.options.timeout_s
-        return wellness(self.inventory, self._tools.observer, late=late)
+        fail_fast = self.options.on_error is OnError.STOP
+        patience = Patience(time.monotonic(), self.standing.since, self.options.timeout_s, fail_fast)
+        return wellness(self.inventory, self._tools.observer, patience)
 
     async def work(self) -> None:
         """Run whenever a run is due, until cancelled."""
         while True:
             trigger = await self._next_trigger()
+            self.inventory = await remembered(self.inventory, self._tools)
             if trigger:
                 self.running = True
                 try:
@@ -244,6 +249,7 @@ class Target:
         tools = self._tools
         read = options_of(release.options)
         self.options = read.options
+        tools.observer.judge_by(self.app, read.options.health_checks)
         known = tools.mapper.round
         await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
         taken = await self._intake(release, read.options)
@@ -372,6 +378,7 @@ class Target:
         if (
             not entry.desired
             or entry.hook
+            or is_done(entry, self._tools.observer)
             or self.options.drift is Drift.IGNORE
             or self._fights.contested(entry.key, time.monotonic())
         ):

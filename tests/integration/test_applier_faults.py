@@ -210,7 +210,7 @@ async def test_health_follows_the_objects(agent, sim):
         },
     }
     await agent.release("web", [deployment])
-    await agent.stands("web", health="Current")
+    await agent.stands("web", sync="Synced", health="Current")
     sim.store.set_status(
         deployment,
         {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]},

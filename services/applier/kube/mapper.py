@@ -39,6 +39,8 @@ class Resource:
     plural: str
     namespaced: bool
     verbs: frozenset[str] = frozenset()
+    reports: bool = False
+    """Its objects have a status of their own, which a controller writes."""
 
     @property
     def api_version(self) -> str:
@@ -190,6 +192,7 @@ def _aggregated(group: Mapping[str, Any], unsure: list[str]) -> Iterator[Resourc
                     each["resource"],
                     each.get("scope") == "Namespaced",
                     frozenset(each.get("verbs") or ()),
+                    any(part.get("subresource") == "status" for part in each.get("subresources") or ()),
                 )
 
 
@@ -201,6 +204,7 @@ def _ordered(group: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(group: str, version: str, body: Mapping[str, Any]) -> Iterator[Resource]:
+    names = {each["name"] for each in body.get("resources") or ()}
     for each in body.get("resources") or ():
         if "/" not in each["name"]:
             yield Resource(
@@ -210,4 +214,5 @@ def _listed(group: str, version: str, body: Mapping[str, Any]) -> Iterator[Resou
                 each["name"],
                 bool(each.get("namespaced")),
                 frozenset(each.get("verbs") or ()),
+                f"{each['name']}/status" in names,
             )
