@@ -82,8 +82,7 @@ def _of(key: ObjectKey, observer: Observer, patience: Patience, entry: Entry | N
     status = observer.healths.status(key)
     if status is None:
         return WELL
-    age_s = patience.now - max(patience.since, observer.healths.unwell_since(key))
-    return _aged(key, status, age_s, _limit_s(live, patience))
+    return _timed(key, status, patience, observer.healths.unwell_since(key), _limit_s(live, patience))
 
 
 def _limit_s(live: Present | None, patience: Patience) -> float:
@@ -91,12 +90,14 @@ def _limit_s(live: Present | None, patience: Patience) -> float:
     return patience.timeout_s if asked is None else asked
 
 
-def _aged(key: ObjectKey, status: Status, age_s: float, limit_s: float) -> Wellness:
-    """Return what a verdict means after so long a time."""
+def _timed(key: ObjectKey, status: Status, patience: Patience, unwell_since: float, limit_s: float) -> Wellness:
+    """Return what a verdict means now: a failure that may pass waits for the release's time, progress for its own."""
     message = f"{key}: {status.message}" if status.message else ""
+    age_s = patience.now - max(patience.since, unwell_since)
+    new = patience.now - patience.since <= limit_s
     if status.doubt is Doubt.SILENT and age_s >= SILENCE_S:
         return WELL
-    if status.doubt is Doubt.PASSING and age_s <= limit_s:
+    if status.doubt is Doubt.PASSING and new and not patience.fail_fast:
         return Wellness(Health.IN_PROGRESS, status.reason, message)
     if status.health is Health.IN_PROGRESS and age_s > limit_s:
         return Wellness(Health.FAILED, "HealthTimeout", message)

@@ -2,7 +2,7 @@ from importlib.resources import files
 
 import pytest
 
-from services.applier.health import health_of
+from services.applier.health import Doubt, health_of
 from services.applier.health.rules import OUTCOMES, entry_for, rule_of
 from services.applier.rulebook import Rulebook
 from shared.core.asking import is_meant
@@ -143,6 +143,13 @@ def test_what_a_rule_may_ask_besides_cel(expression, status, expected):
     found = rule_of({"current": expression}).status_of(made(status, generation=2))
 
     assert (found.health is Health.CURRENT) is expected
+
+
+def test_what_a_controller_goes_on_trying_may_pass():
+    status = conditions(Ready="False")
+
+    assert rule_of({"degraded": "fails('Ready')"}).status_of(made(status)).doubt is Doubt.PASSING
+    assert rule_of({"failed": "fails('Ready')"}).status_of(made(status)).doubt is Doubt.NONE
 
 
 def test_the_words_come_from_the_condition_that_tells_most():

@@ -178,7 +178,17 @@ def test_a_failure_that_may_pass_is_told_at_once_and_counts_when_the_time_is_up_
     assert cluster.health() == (Health.IN_PROGRESS, "ErrImagePull")
     assert not cluster.waited()[0]
 
+    assert cluster.health(fail_fast=True) == (Health.FAILED, "ErrImagePull")
+
     cluster.now += LIMIT_S + 1
+
+    assert cluster.health() == (Health.FAILED, "ErrImagePull")
+
+
+def test_what_breaks_after_its_release_has_failed_at_once_rule_j8(cluster):
+    cluster.see("Widget", "a", READY)
+    cluster.now += 3600
+    cluster.see("Pod", "a", PULLING)
 
     assert cluster.health() == (Health.FAILED, "ErrImagePull")
 

@@ -151,7 +151,8 @@ def _autoscaler(manifest: Manifest) -> Status | None:
     conditions = _scaling(manifest)
     for each in conditions:
         if (each.get("type"), each.get("reason")) in _NOT_SCALING:
-            return Status(Health.FAILED, str(each["reason"]), str(each.get("message") or ""))
+            # Metrics of new pods come a while after the pods.
+            return Status(Health.FAILED, str(each["reason"]), str(each.get("message") or ""), Doubt.PASSING)
     if any(
         each.get("type") in {"AbleToScale", "ScalingLimited"} and each.get("status") == "True" for each in conditions
     ):

@@ -6,25 +6,27 @@ The outcomes are tried in the order in which they are written; when none is true
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.applier.health.builtin import SUSPENDED
-from services.applier.health.kstatus import Status
+from services.applier.health.kstatus import CURRENT, Doubt, Status
 from shared.core.asking import conditions_in, is_meant, question, variables_of
 from shared.core.cel import EvaluationError, Expression
 from shared.core.objects import Manifest, group_of
 from shared.core.status import Health
 
 FAILED_EXPRESSION = "ExpressionFailed"
-OUTCOMES: Mapping[str, tuple[Health, str]] = {
-    "current": (Health.CURRENT, ""),
-    "failed": (Health.FAILED, ""),
-    "inProgress": (Health.IN_PROGRESS, ""),
-    "notFound": (Health.NOT_FOUND, ""),
-    "suspended": (Health.CURRENT, SUSPENDED),
-    "unknown": (Health.UNKNOWN, ""),
+OUTCOMES: Mapping[str, Status] = {
+    "current": CURRENT,
+    "degraded": Status(Health.FAILED, doubt=Doubt.PASSING),
+    "failed": Status(Health.FAILED),
+    "inProgress": Status(Health.IN_PROGRESS),
+    "notFound": Status(Health.NOT_FOUND),
+    "suspended": Status(Health.CURRENT, SUSPENDED),
+    "unknown": Status(Health.UNKNOWN),
 }
+"""A controller goes on trying with what is `degraded`; what has `failed` stays so."""
 CHECKS = ("inProgress", "failed", "current")
 """What a user's health check says, in the order in which it is tried (J6)."""
 _WELL = frozenset({"Ready", "Available", "Synced", "Healthy", "Succeeded", "Accepted", "Reconciled"})
@@ -61,10 +63,10 @@ class Rule:
             return Status(Health.UNKNOWN, FAILED_EXPRESSION, f"{outcome}: {error}")
 
     def _told(self, outcome: str, manifest: Manifest, variables: Mapping[str, Any]) -> Status:
-        health, reason = OUTCOMES[outcome]
-        said = _telling(manifest, well=health is Health.CURRENT)
+        meant = OUTCOMES[outcome]
+        said = _telling(manifest, well=meant.health is Health.CURRENT)
         message = self.message.value(variables) if self.message else said.get("message")
-        return Status(health, reason or str(said.get("reason") or ""), str(message or ""))
+        return replace(meant, reason=meant.reason or str(said.get("reason") or ""), message=str(message or ""))
 
 
 def rule_of(entry: Entry) -> Rule:
