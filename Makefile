@@ -46,9 +46,10 @@ check: setup ## Format, lint, types, architecture
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-fmt: setup ## Format the code and apply safe fixes
+fmt: setup ## Format the code, apply safe fixes, write the table of rules
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python -m tests.rules
 
 bench: setup ## Measure: ratios, side by side in one run
 	@$(BIN)/python -m tests.bench

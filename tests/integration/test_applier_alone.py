@@ -78,7 +78,7 @@ async def test_without_a_data_folder_a_restart_without_the_bus_heals_all_the_sam
 
 
 async def test_a_bus_that_does_not_answer_changes_nothing_but_healing(agent, sim, bus_server):
-    """A01: hub and bus gone: no write but healing, no delete, and all goes on when they are back."""
+    """N2, A01: hub and bus gone: no write but healing, no delete, and all goes on when they are back."""
     await applied(agent)
     os.kill(bus_server.server.pid, signal.SIGSTOP)
     try:
@@ -146,7 +146,7 @@ async def test_another_cluster_at_the_same_address_is_not_written_to(agent, sim,
 
 
 async def test_a_standby_takes_over_as_soon_as_the_first_stops(pen, sim):
-    """F24: a clean stop gives the lease up; the next agent deletes at once, for nobody else can be writing."""
+    """M5, F24: a clean stop gives the lease up; the next agent deletes at once, for nobody else can be writing."""
     settings = pen.settings(sim, pace=replace(QUICK_AGENT, renew_lease_s=0.2))
     async with AsyncExitStack() as first:
         await first.enter_async_context(running(settings))

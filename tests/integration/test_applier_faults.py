@@ -35,6 +35,7 @@ async def test_a_changed_field_is_put_back(agent, sim):
 
 
 async def test_a_deleted_object_is_made_again(agent, sim):
+    """I6."""
     await applied(agent)
     sim.store.delete("v1", "ConfigMap", "web", "one")
     report = await agent.reported(trigger="drift")
@@ -54,6 +55,7 @@ async def test_a_removed_label_is_put_back(agent, sim):
 
 
 async def test_drift_is_only_reported_when_the_app_says_so(agent, sim):
+    """I6."""
     await applied(agent, options={**OPTIONS, "drift": "report"})
     sim.store.patch(config_map("one"), {"data": {"a": "9"}})
     report = await agent.reported(trigger="drift")
@@ -63,7 +65,7 @@ async def test_drift_is_only_reported_when_the_app_says_so(agent, sim):
 
 
 async def test_a_suspended_app_is_left_alone_and_healed_when_it_is_resumed(agent, sim):
-    """I10, Q2: while suspended nothing is written."""
+    """Q1, I10, Q2: while suspended nothing is written."""
     await applied(agent)
     await agent.change("web", suspend={"reason": "maintenance", "by": "ada", "until": ""})
     await agent.stands("web", sync="Suspended")
@@ -124,7 +126,7 @@ async def test_an_agent_without_a_bus_writes_and_deletes_nothing(pen, sim):
 
 @pytest.mark.parametrize("nth", range(1, 15))
 async def test_a_kill_after_any_request_is_repaired_by_the_next_start(pen, sim, nth):
-    """A02, F04: whatever was cut off, the same objects stand in the end, and nothing else was deleted."""
+    """M3, A02, F04: whatever was cut off, the same objects stand in the end, and nothing else was deleted."""
     async with running(pen.settings(sim)):
         await applied(pen, config_map("one"), config_map("two"), config_map("old"))
     sim.store.create(config_map("stranger"))

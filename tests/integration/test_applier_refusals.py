@@ -47,7 +47,7 @@ async def test_a01_a_document_without_the_hubs_signature_is_refused_and_reported
 
 
 async def test_a_bundle_that_is_not_what_was_signed_is_refused_and_reported(agent, sim):
-    """The release names a digest that the bundle does not have."""
+    """A1: The release names a digest that the bundle does not have."""
     await agent.release("web", [config_map("one")])
     await agent.reported(generation=1)
     before = len(writes(sim))

@@ -17,6 +17,7 @@ def writes(sim):
 
 
 async def test_a_release_is_applied_and_reported(agent, sim):
+    """R1."""
     await agent.release("web", [config_map("one"), config_map("two")])
     report = await agent.reported(result="succeeded")
 
@@ -27,6 +28,7 @@ async def test_a_release_is_applied_and_reported(agent, sim):
 
 
 async def test_one_changed_object_costs_one_patch_and_two_writes_of_the_inventory(agent, sim):
+    """D3, M1."""
     maps = [config_map(f"m{number}") for number in range(20)]
     await agent.release("web", maps)
     await agent.reported(generation=1)
@@ -40,7 +42,7 @@ async def test_one_changed_object_costs_one_patch_and_two_writes_of_the_inventor
 
 
 async def test_what_left_the_bundle_is_deleted_and_strangers_stay(agent, sim):
-    """A04, I6: each delete is of an object that is ours, expected, and bound to its UID."""
+    """A04, invariant I6: each delete is of an object that is ours, expected, and bound to its UID."""
     await agent.release("web", [config_map("one"), config_map("two"), config_map("three")])
     await agent.reported(generation=1)
     sim.store.create(config_map("stranger"))
@@ -56,6 +58,7 @@ async def test_what_left_the_bundle_is_deleted_and_strangers_stay(agent, sim):
 
 
 async def test_an_unexpected_delete_is_held_until_it_is_approved(agent, sim):
+    """F5."""
     await agent.release("web", [config_map("one"), config_map("two")])
     await agent.reported(generation=1)
     await agent.release("web", [config_map("one")], deletes=())
@@ -71,6 +74,7 @@ async def test_an_unexpected_delete_is_held_until_it_is_approved(agent, sim):
 
 
 async def test_a_tombstone_takes_the_app_off_and_leaves_no_inventory(agent, sim):
+    """F12, F13."""
     await agent.release("web", [config_map("one"), config_map("two")])
     await agent.reported(generation=1)
     await agent.release("web", removed=True)
@@ -81,7 +85,7 @@ async def test_a_tombstone_takes_the_app_off_and_leaves_no_inventory(agent, sim)
 
 
 async def test_an_app_that_is_missing_from_the_roster_is_kept(agent, sim):
-    """I7: unknown is never read as empty."""
+    """Invariant I7: unknown is never read as empty."""
     await agent.release("web", [config_map("one")])
     await agent.reported(generation=1)
     del agent.releases["web"]
@@ -105,6 +109,7 @@ async def test_an_object_that_changes_apps_is_handed_over(agent, sim):
 
 
 async def test_a_kind_and_its_objects_arrive_in_one_bundle(agent, sim):
+    """C6."""
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -164,6 +169,8 @@ async def test_one_bad_object_stops_no_other_and_suspends_pruning(agent, sim):
 
 
 async def test_an_immutable_change_fails_or_recreates_as_the_app_says(agent, sim):
+    """H1, H2, H3."""
+
     def job(image):
         return {
             "apiVersion": "batch/v1",
@@ -190,6 +197,7 @@ async def test_an_immutable_change_fails_or_recreates_as_the_app_says(agent, sim
 
 
 async def test_another_managers_field_is_not_taken_when_conflicts_fail(agent, sim):
+    """G3."""
     sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}})
     sim.store.apply(config_map("one", a="theirs"))
     await agent.release("web", [config_map("one")], options={**OPTIONS, "conflicts": "fail"})
@@ -225,7 +233,7 @@ async def test_an_ignored_field_is_left_to_who_took_it(agent, sim):
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_refusals_that_pass_are_waited_out(agent, sim, status):
-    """F18: Retry-After is obeyed, nothing is lost, nothing fails."""
+    """E4, N3, F18: Retry-After is obeyed, nothing is lost, nothing fails."""
     sim.fail_next(3, status, "Too many requests, please try again later.", match=lambda each: each.method == "PATCH")
     await agent.release("web", [config_map("one")])
     report = await agent.reported(result="succeeded")
@@ -235,7 +243,7 @@ async def test_refusals_that_pass_are_waited_out(agent, sim, status):
 
 
 async def test_a_partial_discovery_prunes_nothing(pen, sim):
-    """F19: a group that is missing from discovery makes its objects unknown, not gone."""
+    """F2, F19: a group that is missing from discovery makes its objects unknown, not gone."""
     nightly = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -264,7 +272,7 @@ async def test_a_partial_discovery_prunes_nothing(pen, sim):
 
 
 async def test_a_document_signed_by_another_key_changes_nothing(agent, sim):
-    """A01: an unsigned or altered document is refused by name."""
+    """A1, A01: an unsigned or altered document is refused by name."""
     await agent.release("web", [config_map("one")])
     await agent.reported(generation=1)
     await agent.release("web", [config_map("one", a="evil")], publish=False)
@@ -278,7 +286,7 @@ async def test_a_document_signed_by_another_key_changes_nothing(agent, sim):
 
 
 async def test_an_older_document_is_refused(agent, sim):
-    """A03: accepted generations only rise."""
+    """A3, A03: accepted generations only rise."""
     await agent.release("web", [config_map("one")])
     await agent.reported(generation=1)
     old = await agent.envelope()
@@ -292,6 +300,7 @@ async def test_an_older_document_is_refused(agent, sim):
 
 
 async def test_a_restart_repeats_nothing(pen, sim):
+    """D2, N9."""
     async with running(pen.settings(sim)):
         await pen.release("web", [config_map("one"), config_map("two")])
         await pen.reported(result="succeeded")

@@ -146,6 +146,7 @@ def test_what_is_no_object_refuses_the_bundle_a5_a6(bad):
 
 
 def test_all_findings_are_told_at_once_a13():
+    """O9."""
     codes = refused({}, made(), made(data={"a": "1"}), noted(**{"towline.dev_owner": "x"}), made(name="b"))
 
     assert sorted(codes) == ["object.duplicate", "object.identity", "object.reserved"]
@@ -243,6 +244,7 @@ def test_an_object_that_lost_its_body_refuses_the_bundle_a14():
 
 
 def test_the_apps_namespace_is_wanted_where_something_goes():
+    """C4."""
     namespace = ObjectKey("", "Namespace", "", "shop")
     place = Place("c1", "web", "shop", SCOPES, b"s")
     wave = noted(**{"towline.dev_wave": "-2"})

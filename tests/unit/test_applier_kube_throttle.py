@@ -13,6 +13,7 @@ class Clock:
 
 
 def test_an_overload_halves_the_limit_once_for_all_that_was_in_flight():
+    """N3."""
     clock = Clock()
     throttle = Throttle(16, clock=clock)
     for _ in range(5):
@@ -26,6 +27,7 @@ def test_an_overload_halves_the_limit_once_for_all_that_was_in_flight():
 
 
 def test_success_raises_it_by_one_every_ten_seconds_and_never_above_the_first():
+    """N3."""
     clock = Clock()
     throttle = Throttle(4, clock=clock)
     throttle.overloaded()

@@ -138,6 +138,7 @@ A, B = key("a"), key("b")
     ],
 )
 def test_a_step_follows_from_desired_live_and_inventory(live, known, options, expected):
+    """D2, G1, G3, G7, I6."""
     todo = decided([wanted(A)], {A: live}, inventory(known) if known else None, options=options)
 
     assert steps(todo) == {A: expected}
@@ -173,6 +174,7 @@ def test_what_is_anothers_is_not_touched_rules_g2_g5(live, known, options, polic
     ids=["all", "annotated", "other-agent", "handed-over-G5"],
 )
 def test_what_may_be_taken_over_is(live, options, policy):
+    """G1."""
     todo = decided([wanted(A, policy=policy)], {A: live}, options=options)
 
     assert isinstance(steps(todo)[A], Patch)
@@ -207,6 +209,7 @@ def test_unknown_is_never_absent_i7_and_suppresses_pruning_a07(live, reason):
 
 
 def test_an_object_whose_kind_comes_with_the_bundle_is_created_after_it():
+    """C4."""
     crd = key("ws.acme.io", "CustomResourceDefinition", "apiextensions.k8s.io", "")
     body = b'{"spec":{"group":"acme.io","names":{"kind":"W"}}}'
     made = key("w", "W", "acme.io")
@@ -218,6 +221,7 @@ def test_an_object_whose_kind_comes_with_the_bundle_is_created_after_it():
 
 
 def test_ignored_and_if_absent_objects():
+    """D9, Q1."""
     ignored = decided([wanted(A, policy=Policy(ignore=True))], {A: Absent()})
     live_ignored = decided([wanted(A)], {A: present(A, policy=Policy(ignore=True))}, inventory(entry(A, "0")))
     kept = decided([wanted(A, policy=Policy(if_absent=True))], {A: present(A)}, inventory(entry(A, "0")))
@@ -249,7 +253,7 @@ def left(live, known, permission=None, options=OPTIONS, **more):
     return steps(todo)[known.key], todo
 
 
-def test_an_expected_deletion_with_proof_happens_i6():
+def test_an_expected_deletion_with_proof_happens_a04():
     step, todo = left(present(A), entry(A))
 
     assert step == Prune(A, "v1", "u1")
@@ -275,6 +279,7 @@ def test_an_expected_deletion_with_proof_happens_i6():
     ],
 )
 def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, expected):
+    """F4, F7."""
     step, _ = left(live, known, options=options, **more)
 
     assert step.reason is expected
@@ -355,6 +360,7 @@ def test_an_unknown_object_that_left_suppresses_the_other_deletions_a07():
 
 @pytest.mark.parametrize("known", [entry(A), entry(A, prune="keep")])
 def test_a_kept_object_is_given_up(known):
+    """F4."""
     says = Policy() if known.prune == "keep" else Policy(prune=Leave.KEEP)
     step, _ = left(present(A, policy=says), known)
 
@@ -402,6 +408,7 @@ def many(count, going, *, content="1", **changes):
     [(10, 9, False), (10, 10, True), (34, 10, False), (34, 11, True), (40, 12, False), (40, 13, True)],
 )
 def test_the_guard_holds_beyond_its_threshold_a06(count, going, held):
+    """F5."""
     todo, keys = many(count, going)
 
     assert (todo.held is not None) is held
@@ -412,12 +419,14 @@ def test_the_guard_holds_beyond_its_threshold_a06(count, going, held):
 
 
 def test_applying_goes_on_while_deletions_wait_a06():
+    """F5."""
     todo, _ = many(40, 13, content="2")
 
     assert sum(isinstance(step, Patch) for step in todo.steps()) == 27
 
 
 def test_an_approval_releases_exactly_what_was_seen_a06():
+    """F5, F6."""
     held = many(40, 13)[0].held
     stale = many(40, 14, approval=held.approval)[0]
     taken, keys = many(40, 13, approval=held.approval)
@@ -432,6 +441,7 @@ def test_an_approval_releases_exactly_what_was_seen_a06():
 
 
 def test_an_approval_outlives_a_crash_and_works_once_a06():
+    """F5."""
     held = many(40, 13)[0].held
     taken, keys = many(40, 13, approval=held.approval)
     # Five were deleted, then the agent died.
@@ -448,7 +458,7 @@ def test_an_approval_outlives_a_crash_and_works_once_a06():
     assert not any(isinstance(step, Prune) for step in other.steps())
 
 
-def test_unexpected_deletions_wait_i6():
+def test_unexpected_deletions_wait_a04():
     step, todo = left(present(A), entry(A), release({}, []))
 
     assert step.reason is SkipReason.HELD
@@ -484,6 +494,7 @@ def test_an_emptied_bundle_changes_nothing_a05_rule_a11():
 
 
 def test_a_tombstone_takes_the_app_off_and_its_data_waits():
+    """F12."""
     volume = key("v", "PersistentVolumeClaim")
     keys = [key(f"o{n}") for n in range(20)] + [volume]
     live = {k: present(k) for k in keys}
@@ -583,6 +594,7 @@ def test_what_is_gone_or_given_up_is_forgotten(outcome):
 
 
 def test_an_applied_object_is_remembered_as_the_server_answered():
+    """D7, M2."""
     todo = decided([wanted(A, bodied=True, wave=2, policy=Policy(prune=Leave.KEEP))], {A: Absent()})
 
     after = settled(todo, {A: Applied("u9", "12", "o9", "t9", created=True)})
@@ -699,6 +711,7 @@ def meddle(cluster, changes):
     strangers,
 )
 def test_a_crash_after_any_step_is_repaired_by_the_next_plan_a02_a04(history, strangers):
+    """M3."""
     cluster = Cluster()
     for found, owner in strangers.items():
         cluster.put(found, owner, "theirs")
@@ -731,6 +744,7 @@ def test_a_crash_after_any_step_is_repaired_by_the_next_plan_a02_a04(history, st
 @settings(max_examples=100, deadline=None)
 @given(bundles, bundles)
 def test_a_finished_plan_leaves_nothing_to_do(first, second):
+    """D2."""
     cluster, owned = Cluster(), inventory()
     for number, bundle in enumerate((first, second), 1):
         desired = {k: wanted(k, content) for k, content in bundle.items()}

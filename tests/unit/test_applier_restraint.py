@@ -30,12 +30,14 @@ def wanted(group, kind, *, recreate=False):
 def test_only_kinds_without_data_are_made_anew_unless_the_object_says_so(  # noqa: PLR0917
     group, kind, own, asked, healing, may
 ):
+    """H2, H4."""
     found = may_recreate(wanted(group, kind, recreate=own), Options(on_immutable=asked), healing=healing)
 
     assert found is may
 
 
 def test_the_third_correction_within_ten_minutes_is_the_last_for_a_minute_then_for_two():
+    """I9."""
     fights = Fights()
     for second in (0, 100, 200):
         assert not fights.contested(KEY, second)
@@ -50,6 +52,7 @@ def test_the_third_correction_within_ten_minutes_is_the_last_for_a_minute_then_f
 
 
 def test_slow_changes_are_no_fight_and_quiet_ends_one():
+    """I9."""
     fights = Fights()
     for second in (0, 400, 800):
         fights.corrected([KEY], second)

@@ -46,6 +46,7 @@ FAILURE = Failed(Failure(ErrorClass.INVALID, "spec.x: Required value", "look"))
 
 
 def test_every_object_is_counted_once():
+    """E11."""
     todo = plan(
         [
             Create(wanted("a")),
@@ -126,6 +127,7 @@ HELD = Held(HoldReason.PRUNE_GUARD, tuple(key(f"k{n:02}") for n in range(60)), "
     ],
 )
 def test_how_a_run_ended(todo, outcomes, result, sync, reason):
+    """R1."""
     found = summary(todo, outcomes)
 
     assert (found.result, found.sync, found.reason) == (result, sync, reason)
@@ -147,6 +149,7 @@ def test_a_superseded_run_says_so():
 
 
 def test_failures_are_listed_with_class_and_hint_and_the_first_is_told():
+    """E11, R1."""
     todo = plan([Create(wanted("b")), Skip(key("a"), SkipReason.UNKNOWN_KIND, "acme.io/v1")])
 
     found = summary(todo, {key("b"): FAILURE})

@@ -119,6 +119,7 @@ def with_payload(data):
     ],
 )
 def test_each_mutation_is_refused_with_its_code_a08(data, expected):
+    """A1."""
     accepted = Accepted(1, 4, "digest of another", key_id(KEY), 3)
     if expected is not Refusal.POLICY:
         accepted = replace(accepted, policy=0)
@@ -129,6 +130,7 @@ def test_each_mutation_is_refused_with_its_code_a08(data, expected):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, len(envelope()) * 8 - 1))
 def test_no_flipped_bit_is_believed_a08(position):
+    """A1."""
     data = bytearray(envelope())
     data[position // 8] ^= 1 << position % 8
 
@@ -140,6 +142,7 @@ def test_no_flipped_bit_is_believed_a08(position):
 
 
 def test_only_rising_numbers_are_taken_whatever_the_order_a03():
+    """A3."""
     chance = random.Random(3)
     documents = [(envelope(generation=n), n) for n in range(1, 701)]
     arriving = documents + chance.choices(documents, k=300)
@@ -161,6 +164,7 @@ def test_only_rising_numbers_are_taken_whatever_the_order_a03():
 
 
 def test_an_older_document_is_refused_and_a_rollback_is_a_higher_one_a09():
+    """A3."""
     accepted = verified(envelope(generation=9), TRUST, Accepted()).accepted
 
     for number in range(9):
@@ -211,6 +215,7 @@ HEADER = Header("web", 1, 5, key_id(KEY), "aa")
 
 
 def test_a_release_never_goes_back():
+    """A3."""
     check_release(release(), None, KEYS)
     check_release(release(), HEADER, KEYS)
     check_release(release(6, "cc"), HEADER, KEYS)

@@ -299,7 +299,7 @@ def test_normalising_twice_is_normalising_once(kind, fields):
 
 @given(st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_in_which_objects_are_found_does_not_matter(names, shuffled: random.Random):
-    """I12, A32."""
+    """A32, and invariant I12."""
     pieces = [Piece(thing(name=name, data={"z": "1", "a": name})) for name in names]
     mixed = [Piece(dict(reversed(piece.manifest.items()))) for piece in pieces]
     shuffled.shuffle(mixed)
