@@ -40,6 +40,29 @@ def test_a_rule_file_can_be_read_and_is_found_by_its_groups(file):
             assert ".".join(kind.rpartition("/")[0].lstrip("*").split(".")[-2:]) == file.name.removesuffix(".yaml")
 
 
+SPARSE = [
+    {"conditions": []},
+    {"observedGeneration": 1, "conditions": [{"type": "Odd", "status": "Unknown"}]},
+    {"phase": "Odd", "conditions": [{"type": "Ready", "status": "False"}, {"type": "Accepted", "status": "False"}]},
+]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_rule_has_an_answer_however_little_an_object_says(file):
+    (document,) = documents(file.read_bytes(), file.name)
+
+    found = [
+        (entry["kinds"], told.message)
+        for entry in document.value
+        for status in SPARSE
+        for spec in ({}, {"replicas": 1, "suspend": False})
+        for told in [rule_of(entry).status_of(made(status, spec=spec))]
+        if told.reason == "ExpressionFailed"
+    ]
+
+    assert found == []
+
+
 def test_a_rule_is_found_by_kind_and_by_wildcard():
     rules = Rulebook()
 
