@@ -57,6 +57,16 @@ class DeletionPolicy(StrEnum):
     KEEP_DATA = "keep-data"
 
 
+class Extras(StrEnum):
+    """What to do about fields that others added and nobody wants (I11)."""
+
+    HUMANS = "humans"
+    """What people typed and other tools deployed is removed; what controllers and webhooks add stays."""
+    KEEP = "keep"
+    STRICT = "strict"
+    """All goes that is not a controller's of Kubernetes' own."""
+
+
 class OnError(StrEnum):
     """Whether one object's failure stops the others of its stage."""
 
@@ -82,6 +92,7 @@ class Options:
     namespace: str = ""
     prune: bool = True
     drift: Drift = Drift.CORRECT
+    extras: Extras = Extras.HUMANS
     create_namespace: bool = True
     interval_s: float = 3600.0
     timeout_s: float = 300.0
@@ -100,6 +111,11 @@ class Options:
     suspend: Mapping[str, str] | None = None
     compat: bool = True
     """The names of other tools count on the app's objects."""
+
+    @property
+    def taken(self) -> Extras:
+        """Whose fields are taken over: nobody's where an app is not to take fields from others at all."""
+        return self.extras if self.conflicts is Conflicts.FORCE else Extras.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +214,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "namespace": ("namespace", _text),
     "prune": ("prune", _truth),
     "drift": ("drift", Drift),
+    "extras": ("extras", Extras),
     "createNamespace": ("create_namespace", _truth),
     "interval": ("interval_s", seconds),
     "timeout": ("timeout_s", seconds),

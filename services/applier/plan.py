@@ -39,6 +39,7 @@ from services.applier.planned import (
 from services.applier.prune import Leaving, leaving
 from services.applier.settle import prune_obstacle, remembered, settled
 from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
+from services.applier.takeover import is_written_over
 from services.applier.tracking import is_ours
 from services.applier.verify import bundle_of
 from shared.core.canonical import decode
@@ -164,7 +165,7 @@ def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: O
     known = entry is not None and bool(entry.uid) and entry.uid == live.uid
     if trouble := objection(wanted, live, claimant, known=known):
         return Skip(wanted.key, SkipReason.CONFLICT, trouble)
-    if wanted.policy.if_absent or (known and _as_left(wanted, live, entry, claimant)):
+    if wanted.policy.if_absent or (known and _as_left(wanted, live, entry, claimant, options)):
         return Skip(wanted.key, SkipReason.UNCHANGED)
     step = run_step(wanted, live, entry, claimant.app, force=_forces(options))
     return step or _changed_step(wanted, live, entry, options, known=known)
@@ -175,10 +176,11 @@ def _changed_step(wanted: Wanted, live: Present, entry: Entry | None, options: O
     if drifted and _drift(wanted, options) is not Drift.CORRECT:
         return _reported(wanted, options)
     cause = Cause.DRIFT if drifted else Cause.RELEASE if known else Cause.ADOPTION
-    return Patch(wanted, live.uid, cause, force=_forces(options))
+    takes_over = is_written_over(wanted, live, options)
+    return Patch(wanted, live.uid, cause, force=_forces(options), takes_over=takes_over)
 
 
-def _as_left(wanted: Wanted, live: Present, entry: Entry | None, claimant: Claimant) -> bool:
+def _as_left(wanted: Wanted, live: Present, entry: Entry | None, claimant: Claimant, options: Options) -> bool:
     """Tell whether the object is as our last write left it, and that is what is wanted (D2)."""
     return (
         entry is not None
@@ -186,6 +188,7 @@ def _as_left(wanted: Wanted, live: Present, entry: Entry | None, claimant: Claim
         and (entry.owned, entry.owned_at) == (live.owned, live.owned_at)
         and is_ours(live, claimant.app, wanted.key)
         and live.agent == claimant.cluster
+        and not is_written_over(wanted, live, options)
     )
 
 

@@ -97,6 +97,8 @@ class Patch:
     uid: str
     cause: Cause = Cause.RELEASE
     force: bool = True
+    takes_over: bool = False
+    """What other tools and people set is united with our entry first (D10)."""
 
     @property
     def key(self) -> ObjectKey:

@@ -147,6 +147,7 @@ class Run:
                 warn=self.warnings.append,
                 remains=Remains(self.tools.session, self.tools.mapper),
                 ignore=self.options.ignore,
+                extras=self.options.taken,
                 yields=self.options.conflicts is Conflicts.YIELD,
                 compat=self.options.compat,
             ),

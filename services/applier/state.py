@@ -155,6 +155,8 @@ class Present:
     owned_at: str = ""
     managers: tuple[str, ...] = ()
     """Names of the other field managers."""
+    writers: tuple[str, ...] = ()
+    """Those of them whose fields could be taken over (D10)."""
     held: bool = False
     """A controller holds one of its fields on purpose (G4)."""
     policy: Policy = NOTHING

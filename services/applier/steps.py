@@ -28,7 +28,7 @@ from services.applier.kube.session import (
     Session,
 )
 from services.applier.observe import Observer
-from services.applier.options import IgnoreRule
+from services.applier.options import Extras, IgnoreRule
 from services.applier.planned import (
     Applied,
     Create,
@@ -47,7 +47,8 @@ from services.applier.policy import Leave
 from services.applier.remains import Remains
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
-from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION, is_ours, present_of
+from services.applier.takeover import JSONPatch, reviving, taking_over, unmarking
+from services.applier.tracking import MANAGER, is_ours, present_of
 from services.applier.yielding import without_conflicts, without_ignored
 from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, ObjectKey
@@ -91,6 +92,8 @@ class Steps:
     remains: Remains
     ignore: tuple[IgnoreRule, ...] = ()
     """Fields that are left to whoever else owns them (I8)."""
+    extras: Extras = Extras.HUMANS
+    """Whose fields are taken over (I11)."""
     yields: bool = False
     """Fields in conflict are left to their owners (G3)."""
     compat: bool = True
@@ -99,6 +102,8 @@ class Steps:
     async def apply(self, step: Create | Patch) -> Outcome:
         """Apply an object."""
         uid = step.uid if isinstance(step, Patch) else ""
+        if isinstance(step, Patch) and step.takes_over:
+            await self._take_over(step)
         body = await self._body(step)
         for attempt in range(ATTEMPTS):
             # A kind whose definition is new is served a moment after discovery names it (C7).
@@ -114,10 +119,28 @@ class Steps:
                 self.warn(f"{step.key}: left to others: {', '.join(failure.fields)}")
                 body = without_conflicts(body, failure.conflicts)
                 continue
+            if failure.error is ErrorClass.DEAD_VERSION and not attempt:
+                await self._revive(step.wanted, resource)
+                continue
             if failure.error not in _AGAIN:
                 break
             await asyncio.sleep(0.0 if failure.error is ErrorClass.STALE else SOON_S * 4**attempt)
         return Failed(failure)
+
+    async def _take_over(self, step: Patch) -> None:
+        """Unite with our entry what others set before: the apply that follows drops what nobody wants (D10)."""
+        path = self._served_as(step.key).path(step.key.namespace, step.key.name)
+        reply = await self._rewritten(path, lambda live: taking_over(live, step.wanted.api_version, self.extras))
+        if not reply.ok and (failure := reply.failure(step.key)).error is not ErrorClass.GONE:
+            raise StepFailedError(failure)
+
+    async def _revive(self, wanted: Wanted, resource: Resource) -> None:
+        """Move field ownership away from versions that the kind's definition no longer has (D12)."""
+        served = self.mapper.versions(wanted.key)
+        path = resource.path(wanted.key.namespace, wanted.key.name)
+        reply = await self._rewritten(path, lambda live: reviving(live, wanted.api_version, served))
+        if not reply.ok:
+            raise StepFailedError(reply.failure(wanted.key))
 
     async def recreate(self, step: Recreate) -> Outcome:
         """Delete an object, wait until it is gone, make it anew (H3)."""
@@ -168,24 +191,27 @@ class Steps:
             return Deferred()
         resource = self._served_as(step.key)
         path = resource.path(step.key.namespace, step.key.name)
+        reply = await self._rewritten(
+            path, lambda live: unmarking(live) if is_ours(present_of(live), self.app, step.key) else []
+        )
+        if reply.ok:
+            self.observer.gone(step.key)
+            return Released(step.why)
+        failure = reply.failure(step.key)
+        return Gone() if failure.error is ErrorClass.GONE else Failed(failure)
+
+    async def _rewritten(self, path: str, change: Callable[[Manifest], JSONPatch]) -> Reply:
+        """Change marks or field ownership of an object by a JSON patch on what was just read; an empty one is not sent."""
         for _ in range(ATTEMPTS):
             reply = await self._send(Request("GET", path, accept=METADATA))
-            if reply.ok and reply.body is not None:
-                if not is_ours(present_of(reply.body), self.app, step.key):
-                    return Released(step.why)
-                patch = encode(_unmarking(reply.body))
-                reply = await self._write(
-                    Request("PATCH", path, {"fieldManager": MANAGER}, patch, content_type=JSON_PATCH, accept=METADATA)
-                )
-            if reply.ok:
-                self.observer.gone(step.key)
-                return Released(step.why)
-            failure = reply.failure(step.key)
-            if failure.error is ErrorClass.GONE:
-                return Gone()
-            if failure.error is not ErrorClass.STALE:
-                break
-        return Failed(failure)
+            patch = change(reply.body) if reply.ok and reply.body is not None else []
+            if not patch:
+                return reply
+            query, body = {"fieldManager": MANAGER}, encode(patch)
+            reply = await self._write(Request("PATCH", path, query, body, content_type=JSON_PATCH, accept=METADATA))
+            if reply.ok or reply.failure().error is not ErrorClass.STALE:
+                return reply
+        return reply
 
     async def _inhabited(self, key: ObjectKey) -> bool:
         """Tell whether others' objects would go along with it; what that are is a warning (F8, F9)."""
@@ -370,23 +396,3 @@ def _with_uid(body: bytes, uid: str) -> bytes:
     manifest = decode(body)
     manifest["metadata"]["uid"] = uid
     return encode(manifest)
-
-
-def _unmarking(manifest: Manifest) -> list[dict[str, Any]]:
-    """Return the JSON patch that takes label, annotation and field ownership of ours off an object."""
-    metadata = manifest["metadata"]
-    # `replace` of the version, not `test`: a race then answers as the conflict that it is.
-    patch = [{"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}]
-    if OWNER_ANNOTATION in (metadata.get("annotations") or {}):
-        patch.append({"op": "remove", "path": f"/metadata/annotations/{_pointer(OWNER_ANNOTATION)}"})
-    if AGENT_LABEL in (metadata.get("labels") or {}):
-        patch.append({"op": "remove", "path": f"/metadata/labels/{_pointer(AGENT_LABEL)}"})
-    entries = metadata.get("managedFields") or []
-    left = [each for each in entries if (each.get("manager"), each.get("operation")) != (MANAGER, "Apply")]
-    if left and len(left) != len(entries):
-        patch.append({"op": "replace", "path": "/metadata/managedFields", "value": left})
-    return patch
-
-
-def _pointer(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

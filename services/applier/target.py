@@ -26,6 +26,7 @@ from services.applier.planned import Failed, SkipReason
 from services.applier.restraint import Fights
 from services.applier.run import Account, Run
 from services.applier.state import Entry, Header, Inventory, Present
+from services.applier.takeover import takes
 from services.applier.tools import Tools
 from services.applier.verify import RefusedError, bundle_objects, bundle_of
 from services.applier.wellness import Patience, Wellness, wellness
@@ -386,6 +387,8 @@ class Target:
         live = self._tools.observer.present(entry.key)
         if live is None:
             return self._tools.observer.watched(entry.key)
+        if any(takes(writer, self.options.taken) for writer in live.writers):
+            return True
         as_left = (live.uid, live.owned, live.owned_at) == (entry.uid, entry.owned, entry.owned_at)
         return not (as_left and live.agent == self._tools.cluster and live.owner)
 

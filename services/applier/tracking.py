@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.applier.compat import asked
-from services.applier.fields import other_managers, owned_by
+from services.applier.fields import entries, other_managers, owned_by
 from services.applier.held import is_held
 from services.applier.policy import GROUP, HOOK_RUN, NOTHING
 from services.applier.state import Live, Present
+from services.applier.writers import writers
 from shared.core.objects import Manifest, ObjectKey
 
 AGENT_LABEL = f"{GROUP}/agent"
@@ -71,6 +72,7 @@ def present_of(manifest: Manifest) -> Present:
         owned=owned.digest if owned else "",
         owned_at=owned.time if owned else "",
         managers=other_managers(manifest, MANAGER),
+        writers=writers(entries(manifest), MANAGER),
         held=is_held(manifest),
         policy=policy,
         own=policy if policy is NOTHING else asked(notes, labels, compat=False).policy,

@@ -214,6 +214,7 @@ class Sync(Written):
 
     prune: bool = True
     drift: Literal["correct", "report", "ignore"] = "correct"
+    extras: Literal["humans", "keep", "strict"] = "humans"
     create_namespace: bool = True
     interval: Duration = "60m"
     timeout: Duration = "5m"

@@ -27,10 +27,11 @@ async def applied(pen, *objects, **fields):
 async def test_a_changed_field_is_put_back(agent, sim):
     """I6: drift of what we own is corrected at once; the report says who did it."""
     await applied(agent)
-    sim.store.patch(config_map("one"), {"data": {"a": "9", "mine": "stays"}}, manager="kubectl-edit")
+    sim.store.patch(config_map("one"), {"data": {"theirs": "stays"}}, manager="injector")
+    sim.store.patch(config_map("one"), {"data": {"a": "9", "mine": "goes"}}, manager="kubectl-edit")
     report = await agent.reported(trigger="drift")
 
-    assert data_of(sim, "one") == {"a": "1", "mine": "stays"}
+    assert data_of(sim, "one") == {"a": "1", "theirs": "stays"}
     assert "kubectl-edit" in report.drift[0]
 
 

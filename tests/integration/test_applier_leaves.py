@@ -134,3 +134,35 @@ async def test_a_definition_goes_after_the_last_of_its_objects(agent, sim):
 
     definition = sim.store.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "gates.example.org")
     assert definition is None or definition["metadata"].get("deletionTimestamp")
+
+
+async def test_what_helm_deployed_is_adopted_without_a_new_pod_template(agent, sim):
+    """D10, G1: what the chart had set and the bundle does not want goes, the pods stay as they are."""
+    sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}})
+    chart = deployment()
+    chart["metadata"] |= {"annotations": {"of-the-chart": "x"}}
+    sim.store.create(chart, manager="helm")
+    before = sim.store.get("apps/v1", "Deployment", "web", "d")
+    await agent.release("web", [deployment()])
+    await agent.reported(generation=1, result="succeeded")
+    after = sim.store.get("apps/v1", "Deployment", "web", "d")
+
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert "of-the-chart" not in after["metadata"]["annotations"]
+    assert "helm" not in {each["manager"] for each in after["metadata"]["managedFields"]}
+
+
+async def test_what_a_person_added_goes_and_the_app_may_say_otherwise(agent, sim):
+    """I11."""
+    await agent.release("web", [config_map("one")], options={**OPTIONS, "extras": "keep"})
+    await agent.release("other", [config_map("two")])
+    await agent.reported("web", generation=1, result="succeeded")
+    await agent.reported("other", generation=1, result="succeeded")
+    sim.store.patch(config_map("one"), {"data": {"mine": "x"}}, manager="kubectl-edit")
+    sim.store.patch(config_map("two"), {"data": {"mine": "x"}}, manager="kubectl-edit")
+    report = await agent.reported("other", trigger="drift")
+
+    assert sim.store.get("v1", "ConfigMap", "web", "two")["data"] == {"a": "1"}
+    assert sim.store.get("v1", "ConfigMap", "web", "one")["data"] == {"a": "1", "mine": "x"}
+    assert report.counts.patched == 1

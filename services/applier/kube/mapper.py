@@ -91,6 +91,11 @@ class Mapper:
             return None
         return kind.versions.get(version) if version else next(iter(kind.versions.values()))
 
+    def versions(self, key: ObjectKey) -> frozenset[str]:
+        """Return every `apiVersion` in which a kind is served now."""
+        kind = self._kinds.get((key.group, key.kind))
+        return frozenset(each.api_version for each in kind.versions.values()) if kind else frozenset()
+
     def gone(self, key: ObjectKey) -> bool:
         """Tell whether a kind is surely not served any more: whatever objects it had do not exist (F11)."""
         name = (key.group, key.kind)
