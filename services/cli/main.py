@@ -69,6 +69,13 @@ _RUNNING = (
     ("demo.command:demo", "Show the whole line on this machine with simulated clusters.", "demo --clusters 20"),
     ("running:run", "Run one program alone; its settings come from TOWLINE_... variables.", "run poller"),
 )
+_SHELL = (
+    (
+        "completion:completion",
+        "Print the script that lets a shell complete commands and options.",
+        "completion bash > ~/.local/share/bash-completion/completions/towline",
+    ),
+)
 _HUB_RUNNING = (
     (
         "running:hub_run",
@@ -135,6 +142,7 @@ for parent, commands in (
     (app, _STEERING),
     (app, _OFFLINE),
     (app, _RUNNING),
+    (app, _SHELL),
     (hub, _HUB),
     (cluster, _CLUSTER),
 ):

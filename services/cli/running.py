@@ -145,10 +145,10 @@ def agent_run(
         data=data,
         claims=pairs_of(claim),
     )
-    save_memory()
     _logs(log)
 
     async def go() -> None:
+        save_memory()
         life = Lifecycle()
         with stopped_by_signals(life):
             await run_agent(settings, life)

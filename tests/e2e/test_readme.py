@@ -1,8 +1,11 @@
 """What the README tells a newcomer to type works as it is written."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,18 +27,22 @@ def first_use():
 @pytest.mark.slow
 def test_the_first_real_use_works_as_it_is_written(tmp_path):
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    script = f"set -e\n{first_use()}wait || true\n"
-    made = subprocess.run(
-        ["bash", "-c", script],
+    process = subprocess.Popen(
+        ["bash", "-e", "-c", f"{first_use()}wait || true\n"],
         env=environment(PATH=path, HOME=str(tmp_path), **WHO),
         cwd=tmp_path,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=150,
-        check=False,
+        start_new_session=True,
     )
+    try:
+        out, err = process.communicate(timeout=150)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
-    assert made.returncode == 0, made.stderr
-    assert made.stdout.count("1 of 1 targets healthy") == 2
-    assert "text: hello" in made.stdout
-    assert re.search(r"prod-eu-01 +fleet +Synced +Current", made.stdout)
+    assert process.returncode == 0, err
+    assert out.count("1 of 1 targets healthy") == 2
+    assert "text: hello" in out
+    assert re.search(r"prod-eu-01 +fleet +Synced +Current", out)

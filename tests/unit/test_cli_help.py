@@ -33,3 +33,15 @@ def test_help_of_every_command_has_an_example_and_loads_nothing_slow():
     assert loaded == "[]\n"
     assert len(commands) >= 23
     assert [each for each in commands if f"Example: {each.splitlines()[0]}" not in each] == []
+
+
+def test_a_shell_completes_commands_and_choices_by_itself(tmp_path):
+    """No process of ours runs at a Tab: there is none to find."""
+    made = subprocess.run(
+        [sys.executable, "-m", "services.cli", "completion", "bash"], capture_output=True, text=True, check=True
+    )
+    asked = 'COMP_WORDS=(towline get tar) COMP_CWORD=2; _towline; echo "${COMPREPLY[@]}"'
+    bash = ["/bin/bash", "--norc", "-c", f"{made.stdout}\n{asked}"]
+    told = subprocess.run(bash, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+
+    assert sorted(told.stdout.split()) == ["target", "targets"]
