@@ -194,7 +194,8 @@ CASES = [
     ),
     (made("CronJob", "batch/v1", spec={"suspend": True}), "Current", "Suspended"),
     (made("CronJob", "batch/v1", status={"active": [{}]}), "Current", ""),
-    (made("PodDisruptionBudget", "policy/v1"), "Current", ""),
+    (made("PodDisruptionBudget", "policy/v1"), "InProgress", "NoStatus"),
+    (made("PodDisruptionBudget", "policy/v1", status={"currentHealthy": 1}), "Current", ""),
     (
         made(
             "PodDisruptionBudget", "policy/v1", status=conditions(condition("DisruptionAllowed", "False", "SyncFailed"))

@@ -140,6 +140,8 @@ def _api_service(manifest: Manifest) -> Status | None:
 
 
 def _budget(manifest: Manifest) -> Status | None:
+    if not manifest.get("status"):
+        return _progress("NoStatus", "not seen by its controller yet")
     allowed = conditions_of(manifest).get("DisruptionAllowed") or {}
     if allowed.get("reason") == "SyncFailed":
         return Status(Health.FAILED, "SyncFailed", str(allowed.get("message") or ""))
