@@ -58,9 +58,13 @@ class Execution:
     outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
     _unwaited: frozenset[ObjectKey] = field(init=False)
     """Objects whose health nobody waits for (J9)."""
+    _amiss: frozenset[ObjectKey] = field(init=False)
+    """Objects that nothing could be done for: what comes after them has to wait as if they had failed."""
 
     def __post_init__(self) -> None:
         self._unwaited = frozenset(step.key for step in self.todo.steps() if not _is_waited(step, self.todo))
+        skipped = (step for step in self.todo.steps() if isinstance(step, Skip))
+        self._amiss = frozenset(step.key for step in skipped if step.reason.failed)
 
     async def run(self) -> None:
         """Fill `outcomes`; every step gets one unless it is a Skip."""
@@ -179,7 +183,7 @@ class Execution:
     def _blocker(self, key: ObjectKey) -> ObjectKey | None:
         """Return what this object needs and did not get: its namespace, or its kind's definition (E7)."""
         namespace = ObjectKey("", "Namespace", "", key.namespace)
-        if key.namespace and isinstance(self.outcomes.get(namespace), Failed | Blocked | Deferred):
+        if key.namespace and self._lacks(namespace):
             return namespace
         for definition in self._failed(self.outcomes):
             if (definition.group, definition.kind) == CRD and self._defines(definition, key):
@@ -189,10 +193,12 @@ class Execution:
     async def _waits_for(self, step: Step) -> str:
         """Return which object that this one names as a need does not do well (C4)."""
         needs = step.wanted.needs if isinstance(step, Making) else ()
-        for key in needs:
-            if isinstance(self.outcomes.get(key), Failed | Blocked | Deferred):
-                return str(key)
+        if lacking := [key for key in needs if self._lacks(key)]:
+            return str(lacking[0])
         return await self.healthy([key for key in needs if key not in self._unwaited]) if needs else ""
+
+    def _lacks(self, key: ObjectKey) -> bool:
+        return key in self._amiss or isinstance(self.outcomes.get(key), Failed | Blocked | Deferred)
 
     def _defines(self, definition: ObjectKey, key: ObjectKey) -> bool:
         for stage in self.todo.applies:
@@ -203,7 +209,7 @@ class Execution:
         return False
 
     def _failed(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
-        return [key for key in keys if isinstance(self.outcomes.get(key), Failed)]
+        return [key for key in keys if key in self._amiss or isinstance(self.outcomes.get(key), Failed)]
 
     def _block(self, stage: Stage, why: str) -> None:
         for step in stage.steps:

@@ -196,14 +196,18 @@ async def test_an_object_that_is_only_made_when_absent_is_never_changed(agent, s
 
 
 async def test_what_somebody_else_makes_is_awaited(agent, sim):
-    """Q1: and never written."""
-    await agent.release("web", [noted(config_map("theirs"), **{"kapp.k14s.io/exists": ""}), config_map("one")])
+    """Q1, E7: and never written; the next wave, and what names it as a need, begin when it is there."""
+    theirs = noted(config_map("theirs"), **{"kapp.k14s.io/exists": ""})
+    needing = noted(config_map("needing"), **{"config.kubernetes.io/depends-on": "/namespaces/web/ConfigMap/theirs"})
+    later = noted(config_map("later"), **{f"{ARGO}/sync-wave": "1"})
+    await agent.release("web", [theirs, config_map("one"), needing, later])
     report = await agent.reported(generation=1, result="partial")
     assert report.failures[0].code == "Awaited"
+    assert (there(sim, "one"), there(sim, "needing"), there(sim, "later")) == (True, False, False)
 
     sim.store.create(config_map("theirs", a="9"))
     await agent.reported(generation=1, result="succeeded")
-    assert writes_of(sim, "theirs") == []
+    assert (writes_of(sim, "theirs"), there(sim, "needing"), there(sim, "later")) == ([], True, True)
 
 
 async def test_an_object_may_have_fields_that_the_api_server_does_not_know(agent, sim):
