@@ -99,10 +99,11 @@ async def test_what_cannot_be_used_is_refused_by_name(tmp_path, user, context, m
         (b"a: [1,\n", "it is no kubeconfig: it is no YAML, .* in line 2"),
         (b"\xff\xfe\x00", "it is no kubeconfig: it is not even text"),
         (b"clusters: 5\ncontexts: x\n", "it is no kubeconfig: that is a mapping"),
+        (b"clusters: []\ncontexts: []\n", "it has no current context, and none is named by --context"),
     ],
-    ids=["text", "empty", "broken", "binary", "types"],
+    ids=["text", "empty", "broken", "binary", "types", "no-context"],
 )
-async def test_what_is_no_kubeconfig_is_called_that_with_its_name(tmp_path, content, message):
+async def test_what_is_no_kubeconfig_is_refused_with_name_and_reason(tmp_path, content, message):
     (tmp_path / "config").write_bytes(content)
 
     with pytest.raises(BadAccessError, match=f"{tmp_path}/config: {message}"):

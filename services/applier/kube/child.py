@@ -51,7 +51,7 @@ def load_config_module() -> ModuleType:
 
 async def read(path: str, context: str) -> Access:
     """Return the access that the kubeconfig at `path` describes."""
-    _refuse_other_files(path)
+    _refuse_other_files(path, context)
     module = load_config_module()
     found = SimpleNamespace(api_key={})
     _refuse_auth_providers(module, path, context)
@@ -73,7 +73,7 @@ async def read(path: str, context: str) -> Access:
     )
 
 
-def _refuse_other_files(path: str) -> None:
+def _refuse_other_files(path: str, context: str) -> None:
     """Refuse what is no kubeconfig, in words: the library stumbles over it somewhere, and says where it stumbled."""
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -86,6 +86,8 @@ def _refuse_other_files(path: str) -> None:
         raise _RefusedError("it is no kubeconfig: it is no YAML") from error
     if not isinstance(found, dict) or not all(isinstance(found.get(each), list) for each in ("clusters", "contexts")):
         raise _RefusedError("it is no kubeconfig: that is a mapping with lists of clusters, contexts and users")
+    if not (context or found.get("current-context")):
+        raise _RefusedError("it has no current context, and none is named by --context")
 
 
 def _refuse_auth_providers(module: ModuleType, path: str, context: str) -> None:
