@@ -61,6 +61,24 @@ async def test_what_users_say_about_health_decides_rule_j6(agent, sim):
     await agent.stands("web", sync="Synced", health="Current", generation=2)
 
 
+async def test_health_is_heard_from_watches_rule_j2(agent, sim):
+    """J2: nothing is read to know how an object does."""
+    sim.store.apply(DEFINITION)
+    await agent.release("web", [WIDGET], options=checks(failed="status.worn", current="has(status.phase)"))
+    await agent.stands("web", sync="Synced", health="InProgress")
+    before = reads(sim)
+    sim.store.set_status(WIDGET, {"phase": "Up", "worn": False})
+    await agent.stands("web", health="Current")
+    sim.store.set_status(WIDGET, {"phase": "Up", "worn": True})
+    await agent.stands("web", health="Failed")
+
+    assert reads(sim) == before
+
+
+def reads(sim):
+    return len([each for each in sim.requests if each.method == "GET" and "/widgets" in each.path])
+
+
 async def corrected(pen, sim):
     """Have the agent look at everything: it undoes what somebody did to another object."""
     sim.store.patch(config_map("one"), {"data": {"a": "9"}})
