@@ -65,7 +65,7 @@ def summed(found: Iterable[Wellness], *, fail_fast: bool) -> Wellness:
     worst = min(each, key=lambda one: _ORDER.index(one.health), default=WELL)
     if worst.health is Health.FAILED and not fail_fast and any(one.health is Health.IN_PROGRESS for one in each):
         return Wellness(Health.IN_PROGRESS, worst.reason, worst.message)
-    return worst if worst.health is not Health.CURRENT else WELL
+    return worst
 
 
 def _of(key: ObjectKey, observer: Observer, patience: Patience, entry: Entry | None = None) -> Wellness:
@@ -80,7 +80,7 @@ def _of(key: ObjectKey, observer: Observer, patience: Patience, entry: Entry | N
         # Somebody made it anew: what it says is not about what was applied (J3).
         return Wellness(Health.IN_PROGRESS, "Replaced", f"{key} is not the object that was applied")
     status = observer.healths.status(key)
-    if status is None:
+    if status is None or status.health is Health.CURRENT:
         return WELL
     return _timed(key, status, patience, observer.healths.unwell_since(key), _limit_s(live, patience))
 
