@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from services.applier.compat import Asked, asked
@@ -15,7 +16,7 @@ from services.applier.normalise import is_bodied, marked, namespace_manifest, pl
 from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Policy, Renew
 from services.applier.state import Inventory, Wanted
 from shared.core.canonical import encode
-from shared.core.objects import Manifest, ObjectKey, group_of, key_of
+from shared.core.objects import Manifest, ObjectKey, group_of, interned, key_of
 from shared.errors import Finding, FindingsError
 
 OBJECTS_LIMIT = 10_000
@@ -108,7 +109,9 @@ class _Taking:
         if namespaced and not (key.namespace or self.place.namespace):
             self.refuse("object.namespace", f"{key} has no namespace, and its app names no default")
             return True
-        self._add(manifest, key._replace(namespace=key.namespace or self.place.namespace if namespaced else ""), asks)
+        key = key._replace(namespace=key.namespace or self.place.namespace if namespaced else "")
+        before = self.inventory.entries.get(key)
+        self._add(manifest, before.key if before else interned(key), asks)
         return True
 
     def _leave_out(self, key: ObjectKey, why: str) -> None:
@@ -152,7 +155,7 @@ class _Taking:
             return
         found = Wanted(
             key=key,
-            version=manifest["apiVersion"].rpartition("/")[2],
+            version=intern(manifest["apiVersion"].rpartition("/")[2]),
             body=body,
             digest=hmac.digest(self.place.secret, body, "sha256").hex(),
             wave=asks.policy.wave or 0,

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from hashlib import sha256
+from sys import intern
 from typing import Any
 
 from services.applier.kube.mapper import Resource
@@ -21,7 +22,7 @@ from services.applier.state import Entry, Header, Inventory
 from services.applier.tracking import MANAGER
 from services.applier.verify import Accepted
 from shared.core.canonical import decode, encode
-from shared.core.objects import ObjectKey
+from shared.core.objects import ObjectKey, interned
 from shared.errors import PermanentError, TowlineError, TransientError
 
 SCHEMA = 1
@@ -54,7 +55,8 @@ class _Shelf:
 
     uid: str
     version: str
-    content: bytes
+    digest: bytes
+    """Of its content, which is not kept: memory."""
 
 
 @dataclass(slots=True)
@@ -92,18 +94,19 @@ class Storage:
             ClusterUnreachableError: it did not answer.
         """
         self._apps.clear()
+        contents: dict[str, dict[int, bytes]] = {}
         found: dict[str, tuple[Inventory, Accepted]] = {}
         try:
             async for page in pages(
                 self._session, SECRETS, {"labelSelector": APP_LABEL}, metadata_only=False, namespace=self._namespace
             ):
                 for secret in page.get("items") or ():
-                    self._take(secret)
+                    self._take(secret, contents)
         except TowlineError as error:
             raise StorageError(f"inventories cannot be read: {error.message}", hint=error.hint) from error
         for app, stored in self._apps.items():
             try:
-                found[app] = _inventory_of(app, stored)
+                found[app] = _inventory_of(app, contents.pop(app, {}), stored.damage)
             except DamagedInventoryError as error:
                 stored.damage = error.message
         accepted = max((each for _, each in found.values()), key=_number, default=Accepted())
@@ -127,7 +130,7 @@ class Storage:
             head = {"header": astuple(inventory.header), "accepted": astuple(accepted), "shards": shards}
             content = _content(spread[number], head if number == 0 else {})
             shelf = stored.shelves.get(number)
-            if shelf is None or shelf.content != content:
+            if shelf is None or shelf.digest != _digest(content):
                 stored.shelves[number] = await self._written(app, number, content, shelf)
 
     async def forget(self, app: str) -> None:
@@ -158,12 +161,12 @@ class Storage:
                 shelf = None
             elif found.ok and found.body is not None:
                 # The new content: an earlier attempt arrived, and its answer got lost.
-                shelf = _shelf_of(found.body, expected={shelf.content, content}) or shelf
+                shelf = _shelf_of(found.body, expected={shelf.digest, _digest(content)}) or shelf
             reply = await self._put(app, number, content, shelf)
         if not reply.ok or reply.body is None:
             raise _refused(reply, _name(app, number))
         written = reply.body["metadata"]
-        return _Shelf(written["uid"], written["resourceVersion"], content)
+        return _Shelf(written["uid"], written["resourceVersion"], _digest(content))
 
     async def _put(self, app: str, number: int, content: bytes, shelf: _Shelf | None) -> Reply:
         name = _name(app, number)
@@ -194,13 +197,15 @@ class Storage:
             )
         )
 
-    def _take(self, secret: Mapping[str, Any]) -> None:
+    def _take(self, secret: Mapping[str, Any], contents: dict[str, dict[int, bytes]]) -> None:
         metadata = secret["metadata"]
         app = metadata["labels"][APP_LABEL]
         number = metadata["name"].removeprefix(f"towline-inventory-{app}-")
         stored = self._apps.setdefault(app, _Stored())
         try:
-            stored.shelves[int(number)] = _Shelf(metadata["uid"], metadata["resourceVersion"], _content_of(secret))
+            content = _content_of(secret)
+            contents.setdefault(app, {})[int(number)] = content
+            stored.shelves[int(number)] = _Shelf(metadata["uid"], metadata["resourceVersion"], _digest(content))
         except _DAMAGE as error:
             stored.damage = f"Secret {metadata['name']} is damaged: {error}"
 
@@ -213,29 +218,35 @@ def _shelf_of(secret: Mapping[str, Any], *, expected: Collection[bytes]) -> _She
     """Return a Secret as it is now, if it still holds what is expected: then nobody else writes inventories."""
     metadata = secret["metadata"]
     try:
-        content = _content_of(secret)
+        digest = _digest(_content_of(secret))
     except _DAMAGE:
         return None
-    return _Shelf(metadata["uid"], metadata["resourceVersion"], content) if content in expected else None
+    return _Shelf(metadata["uid"], metadata["resourceVersion"], digest) if digest in expected else None
 
 
-def _inventory_of(app: str, stored: _Stored) -> tuple[Inventory, Accepted]:
+def _digest(content: bytes) -> bytes:
+    return sha256(content).digest()
+
+
+def _inventory_of(app: str, contents: Mapping[int, bytes], damage: str) -> tuple[Inventory, Accepted]:
     """Return what an app's Secrets hold.
 
     Raises:
         DamagedInventoryError: one is missing, damaged or of a newer agent.
     """
-    if stored.damage:
-        raise DamagedInventoryError(stored.damage)
+    if damage:
+        raise DamagedInventoryError(damage)
+    entries: dict[ObjectKey, Entry] = {}
+    head: Mapping[str, Any] = {}
     try:
-        documents = {number: decode(shelf.content) for number, shelf in stored.shelves.items()}
-        if any(each["schema"] != SCHEMA for each in documents.values()):
-            raise DamagedInventoryError(f"the inventory of {app} was written by a newer agent")
-        head = documents[0]
-        if not set(range(head["shards"])) <= set(documents):
+        # The first Secret is written last and wins where a crash left an entry in two. One after the other: memory.
+        for number in sorted(contents, reverse=True):
+            head = decode(contents[number])
+            if head["schema"] != SCHEMA:
+                raise DamagedInventoryError(f"the inventory of {app} was written by a newer agent")
+            entries.update((each.key, each) for each in _entries(head))
+        if not set(range(head["shards"])) <= contents.keys():
             raise DamagedInventoryError(f"the inventory of {app} lacks some of its {head['shards']} Secrets")
-        # The first Secret is written last and wins where a crash left an entry in two.
-        entries = {each.key: each for number in sorted(documents, reverse=True) for each in _entries(documents[number])}
         header = Header(**dict(zip(_HEADER, head["header"], strict=False)))
         return Inventory(header, entries), Accepted(**dict(zip(_ACCEPTED, head["accepted"], strict=False)))
     except (KeyError, TypeError, ValueError, PermanentError) as error:
@@ -253,7 +264,7 @@ def _row(entry: Entry) -> list[Any]:
 
 def _entries(document: Mapping[str, Any]) -> Iterable[Entry]:
     for row in document["entries"]:
-        yield Entry(ObjectKey(*row[:4]), *row[4:])
+        yield Entry(interned(ObjectKey(*row[:4])), intern(row[4]), *row[5:])
 
 
 def _shards(entries: int, present: int) -> int:

@@ -173,7 +173,8 @@ class Observer:
         known = self._present.get(key)
         if known is not None and _older(fresh, known):
             return
-        self._present[key] = fresh
+        if known != fresh:  # one that is equal shares its texts with the inventory
+            self._present[key] = fresh
         differs = False
         if shows_health(key.group, key.kind):
             resource = self._followed[key.group, key.kind]

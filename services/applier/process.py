@@ -30,7 +30,6 @@ log = structlog.get_logger("services.applier")
 
 def run_process(settings: ApplierSettings) -> int:
     """Run an agent until a signal ends it, and return the exit code."""
-    save_memory()
     configure_logging("console" if settings.log_format == "console" else "json", settings.log_level)
     failures: list[BaseException] = []
     try:
@@ -44,6 +43,7 @@ def run_process(settings: ApplierSettings) -> int:
 
 async def serve(settings: ApplierSettings) -> None:
     """Run an agent with probes until SIGTERM or SIGINT; what is left after the grace is cancelled."""
+    save_memory()
     life = Lifecycle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,6 @@ from importlib.resources import files
 
 from services.applier.health.rules import HealthCheck, Rule, entry_for, rule_of
 from shared.core.asking import is_meant
-from shared.core.kubeyaml import documents
 
 _FOLDER = files("services.applier.health") / "rules"
 
@@ -43,6 +42,9 @@ def _read(group: str, kind: str) -> Rule | None:
     file = _FOLDER / f"{'.'.join(group.split('.')[-2:])}.yaml"
     if "." not in group or not file.is_file():
         return None
+    # Here: most agents meet no such kind, and reading YAML costs each a megabyte.
+    from shared.core.kubeyaml import documents  # noqa: PLC0415
+
     (document,) = documents(file.read_bytes(), file.name)
     entry = entry_for(document.value, group, kind)
     return rule_of(entry) if entry is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 Manifest = Mapping[str, Any]
@@ -19,6 +20,11 @@ class ObjectKey(NamedTuple):
     def __str__(self) -> str:
         """Return `group/kind:namespace/name`, the form of annotations, reports and expected deletes."""
         return f"{self.group}/{self.kind}:{self.namespace}/{self.name}"
+
+
+def interned(key: ObjectKey) -> ObjectKey:
+    """Return the key with one copy of what many keys have alike, for whoever keeps many."""
+    return ObjectKey(intern(key.group), intern(key.kind), intern(key.namespace), key.name)
 
 
 def group_of(api_version: str) -> str:
