@@ -78,6 +78,7 @@ def value(text, variables=OBJECT, **more):
         ("double('1.5') == 1.5 && bool('true')", True),
         ("' Ab '.trim().lowerAscii().startsWith('a') && 'abc'.endsWith('bc') && 'abc'.contains('b')", True),
         ("'a/b/c'.split('/')[1]", "b"),
+        ("'ÉaB'.lowerAscii() + 'éaB'.upperAscii() + string(2.0) + string(0.5)", "ÉabéAB20.5"),
         ("[3, 1, 2].max() * 10 + [3, 1, 2].min() + [1, 2].sum()", 34),
         ("'abc'.indexOf('c') + [4, 5].indexOf(5)", 3),
     ],

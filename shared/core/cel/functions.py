@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from shared.core.cel.errors import EvaluationError, TooCostlyError
@@ -51,8 +52,10 @@ def _string(scope: Scope, value: Any) -> str:
     del scope
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int):
         return str(value)
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
     raise EvaluationError(f"{type_name(value)} is no text")
 
 
@@ -169,6 +172,7 @@ def _value(scope: Scope, optional: Any) -> Any:
     raise EvaluationError("the optional has no value")
 
 
+_LOWER, _UPPER = str.maketrans(ascii_uppercase, ascii_lowercase), str.maketrans(ascii_lowercase, ascii_uppercase)
 FUNCTIONS: Mapping[str, Function] = {
     "size": Function(_size),
     "int": Function(_int),
@@ -184,8 +188,8 @@ METHODS: Mapping[str, Function] = {
     "startsWith": _on_texts(str.startswith, 1),
     "endsWith": _on_texts(str.endswith, 1),
     "contains": _on_texts(str.__contains__, 1),
-    "lowerAscii": _on_texts(str.lower),
-    "upperAscii": _on_texts(str.upper),
+    "lowerAscii": _on_texts(lambda text: text.translate(_LOWER)),
+    "upperAscii": _on_texts(lambda text: text.translate(_UPPER)),
     "trim": _on_texts(str.strip),
     "split": Function(_split, 2, 2),
     "join": Function(_join, 1, 2),

@@ -106,7 +106,7 @@ def compared(one: Any, other: Any) -> int:
     Raises:
         EvaluationError: the two have no order.
     """
-    orders = is_number(one) and is_number(other)
+    orders = is_number(one) and is_number(other) and not (math.isnan(one) or math.isnan(other))
     if orders or (type(one) is type(other) and isinstance(one, str | bool)):
         return int(one > other) - int(one < other)
     raise EvaluationError(f"{type_name(one)} and {type_name(other)} cannot be compared")
