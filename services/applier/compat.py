@@ -23,7 +23,7 @@ from services.applier.policy import NOTHING, Hook, HookEnd, Phase, Policy
 
 REACH = 5_000
 """So far from zero waves and weights of hooks count; phases lie further apart than that."""
-_PLACES = {Phase.BEFORE: -10_000, Phase.DURING: 0, Phase.AFTER: 10_000}
+_PLACES = {Phase.BEFORE: -10_000, Phase.DURING: 0, Phase.AFTER: 10_000, Phase.RESCUE: 20_000}
 # One hook may have several tools' names: the first one counts, and that is no disagreement.
 _OF_HOOKS = frozenset({"phase", "first", "ends", "weight", "left_out"})
 

@@ -161,7 +161,7 @@ def _argo_options(text: str, kind: str) -> Said:
     return said
 
 
-_PHASES = {"presync": Phase.BEFORE, "sync": Phase.DURING, "postsync": Phase.AFTER}
+_PHASES = {"presync": Phase.BEFORE, "sync": Phase.DURING, "postsync": Phase.AFTER, "syncfail": Phase.RESCUE}
 _HELM_EVENTS = {
     "pre-install": (Phase.BEFORE, True),
     "pre-upgrade": (Phase.BEFORE, False),

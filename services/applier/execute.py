@@ -75,6 +75,14 @@ class Execution:
                     self._block(stage, obstacle)
                 else:
                     await self._stage(stage)
+        elif not (self.superseded() or any(isinstance(each, Deferred) for each in self.outcomes.values())):
+            await self._rescue()
+
+    async def _rescue(self) -> None:
+        """Run the hooks that are for a delivery that failed (K2)."""
+        for stage in self.todo.rescues:
+            await self._stage(stage)
+            await self._hooks_ended(hooks_of(stage.steps))
 
     async def _applies(self) -> bool:
         """Run the applies; tell whether the end was reached."""
@@ -95,22 +103,26 @@ class Execution:
             hooks += hooks_of(stage.steps)
             if self.options.on_error is OnError.STOP and self._failed(wave):
                 why = STOPPED
-        why = why or await self._hooks_ended(hooks)
+        why = why or await self._wave_failed(wave, hooks)
         for stage in self.todo.prunes if why else ():
             self._block(stage, why)
         return not why
 
     async def _wave_ended(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
         """Return why the next wave must not begin (E7, C9, K2)."""
-        if why := await self._hooks_ended(hooks):
+        if why := await self._wave_failed(wave, hooks):
             return why
-        if failed := self._failed(wave):
-            return f"{failed[0]} failed"
         if waiting := [key for key in wave if isinstance(self.outcomes.get(key), Deferred)]:
             return f"{waiting[0]} waits"
         ended = {step.key for step in hooks}
         awaited = [key for key in wave if key not in self._unwaited | ended]
         return await self.healthy(awaited) if self.options.wait else ""
+
+    async def _wave_failed(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
+        if why := await self._hooks_ended(hooks):
+            return why
+        failed = self._failed(wave)
+        return f"{failed[0]} failed" if failed else ""
 
     async def _hooks_ended(self, hooks: list[Making]) -> str:
         """Wait for hooks, whatever else is not waited for; return which did not succeed (K6)."""

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.applier.planned import Making, Patch, Recreate, Step
-from services.applier.policy import Hook, HookEnd, Renew
+from services.applier.policy import Hook, HookEnd, Phase, Renew
 from services.applier.state import Entry, Header, Present, Wanted
 from services.applier.tracking import is_ours
+
+
+def is_rescue(wanted: Wanted) -> bool:
+    """Tell whether an object is only for a delivery that failed (K2)."""
+    return wanted.policy.hook is not None and wanted.policy.hook.phase is Phase.RESCUE
 
 
 def is_over(wanted: Wanted, entry: Entry | None, header: Header, bundle: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from services.applier.adoption import Claimant, objection
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import AGENT
-from services.applier.hooks import is_over, run_step
+from services.applier.hooks import is_over, is_rescue, run_step
 from services.applier.options import Conflicts, Drift, Options
 from services.applier.order import place_of, staged
 from services.applier.planned import (
@@ -103,9 +103,12 @@ def plan(
     crds = _crds(wanted.values())
     claimant = Claimant(release.app, cluster, options.adopt, others)
     steps: dict[ObjectKey, Step] = {}
+    rescues: dict[ObjectKey, Step] = {}
     for found in wanted.values():
         entry = inventory.entries.get(found.key)
-        if is_over(found, entry, inventory.header, bundle_of(release)):
+        if is_rescue(found):
+            rescues[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
+        elif is_over(found, entry, inventory.header, bundle_of(release)):
             steps[found.key] = Skip(found.key, SkipReason.UNCHANGED)
         elif _arrives(found, live, crds):
             steps[found.key] = Create(found, force=_forces(options))
@@ -113,15 +116,18 @@ def plan(
             steps[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
     going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete), home))
     return Plan(
-        claim=_claim(steps, inventory, release, key, going.approved),
-        applies=tuple(
-            Stage(wave, rank, found)
-            for wave, rank, found in staged(steps.values(), lambda step: (place_of(wanted[step.key]), step.key))
-        ),
+        claim=_claim({**steps, **rescues}, inventory, release, key, going.approved),
+        applies=_stages(steps.values(), wanted),
         prunes=going.stages,
+        rescues=_stages(rescues.values(), wanted),
         held=going.held,
         suppressed=going.suppressed,
     )
+
+
+def _stages(steps: Iterable[Step], wanted: Mapping[ObjectKey, Wanted]) -> tuple[Stage, ...]:
+    found = staged(steps, lambda step: (place_of(wanted[step.key]), step.key))
+    return tuple(Stage(wave, rank, group) for wave, rank, group in found)
 
 
 def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Options, claimant: Claimant) -> Step:

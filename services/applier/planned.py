@@ -177,6 +177,8 @@ class Plan:
     """In order; a failure blocks the later waves (E7)."""
     prunes: tuple[Stage, ...] = ()
     """After all applies, and only when `prune_obstacle` finds nothing."""
+    rescues: tuple[Stage, ...] = ()
+    """Hooks for when the applies fail; nothing else turns on them (K2)."""
     held: Held | None = None
     """Deletions that wait for a person."""
     suppressed: str = ""

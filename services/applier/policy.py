@@ -38,6 +38,8 @@ class Phase(StrEnum):
     BEFORE = "PreSync"
     DURING = "Sync"
     AFTER = "PostSync"
+    RESCUE = "SyncFail"
+    """When the delivery failed (K2)."""
 
 
 class HookEnd(StrEnum):

@@ -43,14 +43,15 @@ def prune_obstacle(todo: Plan, outcomes: Outcomes) -> str:
 
 def settled(todo: Plan, outcomes: Outcomes) -> Inventory:
     """Return the inventory to write after the last step, or after the last one that was reached."""
-    steps = {step.key: step for step in todo.steps()}
+    rescues = {step.key: step for stage in todo.rescues for step in stage.steps}
+    steps = {step.key: step for step in todo.steps()} | rescues
     entries: dict[ObjectKey, Entry] = {}
     for key, entry in todo.claim.entries.items():
         after = _after(entry, steps.get(key), outcomes.get(key))
         if after is not None:
             entries[key] = after
     complete = all(_well(step, outcomes) for stage in todo.applies for step in stage.steps)
-    kept = {step.key for stage in todo.applies for step in stage.steps}
+    kept = {step.key for stage in todo.applies for step in stage.steps} | rescues.keys()
     header = todo.claim.header
     if complete:
         confirmed = header.recovered and header.settled_bundle == header.bundle

@@ -74,7 +74,7 @@ async def test_a_hook_that_ended_well_goes_when_it_asks_for_it(agent, sim):
 
 
 async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
-    """K2, K5: no wave begins; a retry starts the hook again, because the failure came from it."""
+    """K2, K5, K6: no wave begins; a retry starts the hook again, because the failure came from it."""
     sim.fail_workload("before")
     await agent.release("web", [hook("before", "PreSync"), config_map("one")], options=QUICK)
     report = await agent.reported(generation=1, result="partial")
@@ -85,6 +85,26 @@ async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
     await agent.reported(generation=1, result="succeeded")
     assert there(sim, "one")
     assert uid(sim, "before") != failed
+
+
+async def test_a_hook_for_failures_runs_when_a_delivery_failed(agent, sim):
+    """K2: once a bundle, and never when all is well."""
+    bundle = [config_map("one"), hook("after", "PostSync"), hook("alarm", "SyncFail")]
+    await agent.release("web", bundle)
+    report = await agent.reported(generation=1, result="succeeded")
+    assert (job(sim, "alarm"), report.settled) == (None, True)
+
+    sim.fail_workload("after")
+    await agent.release("web", [*bundle, config_map("two")], options=QUICK)
+    await agent.reported(generation=2, result="partial")
+    assert job(sim, "alarm")
+
+    sim.fail_workload("after", failing=False)
+    await agent.reported(generation=2, result="succeeded", settled=True)
+    alarm = uid(sim, "alarm")
+    await agent.instruct("sync")
+    await agent.stands("web", sync="Synced", health="Current")
+    assert uid(sim, "alarm") == alarm
 
 
 async def test_a_hook_that_runs_is_waited_for_after_a_crash(pen, sim):

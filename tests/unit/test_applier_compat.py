@@ -109,6 +109,7 @@ HOOKED = {"recreate": True}
         ({f"{ARGO}/hook": "PreSync"}, Policy(hook=Hook(Phase.BEFORE), wave=-10_000, **HOOKED)),
         ({f"{ARGO}/hook": "Sync", f"{ARGO}/sync-wave": "2"}, Policy(hook=Hook(Phase.DURING), wave=2, **HOOKED)),
         ({f"{ARGO}/hook": "PostSync"}, Policy(hook=Hook(Phase.AFTER), wave=10_000, **HOOKED)),
+        ({f"{ARGO}/hook": "SyncFail"}, Policy(hook=Hook(Phase.RESCUE), wave=20_000, **HOOKED)),
         (
             {f"{ARGO}/hook": "PostSync", f"{ARGO}/hook-delete-policy": "HookSucceeded,HookFailed"},
             Policy(hook=Hook(Phase.AFTER, frozenset({HookEnd.SUCCEEDED, HookEnd.FAILED})), wave=10_000),
@@ -144,7 +145,7 @@ def test_hooks_have_a_phase_a_place_in_it_and_an_end(annotations, expected):
     [
         ({"helm.sh/hook": "test"}, "'test'"),
         ({"helm.sh/hook": "pre-delete"}, "'pre-delete'"),
-        ({f"{ARGO}/hook": "SyncFail"}, "'SyncFail'"),
+        ({f"{ARGO}/hook": "PreDelete"}, "'PreDelete'"),
         ({f"{ARGO}/hook": "PreSnyc"}, "'PreSnyc'"),
         ({f"{ARGO}/hook": "Skip", "helm.sh/hook": "pre-install"}, "skipped"),
     ],
