@@ -119,6 +119,10 @@ class Hub:
         try:
             async with self._session.request(method, self.address.url + path, **how) as response:
                 yield response
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise CommandError(
+                f"{self.address.url!r} is no address of a hub", code="cli.no-hub", hint="write it as http://HOST:PORT"
+            ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = str(error) or type(error).__name__
             raise UnreachableError(

@@ -118,7 +118,10 @@ def _in_folder(folder: Path) -> HubAddress:
             f"no hub runs in {folder}: there is no {missing}", hint=f"start it: towline hub run --data {folder}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NoHubError(f"the hub in {folder} cannot be found: {error}") from error
+        raise NoHubError(
+            f"the hub in {folder} cannot be found: its hub.json or admin.token cannot be read: {error}",
+            hint="start the hub again, which writes them anew",
+        ) from error
     return HubAddress(str(url).rstrip("/"), token)
 
 

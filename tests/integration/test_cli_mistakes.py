@@ -65,3 +65,11 @@ def test_a_setting_of_another_form_is_named_with_its_file(tmp_path, line):
 
     assert ended.code == 2
     assert f"{file}: {line.split()[0]!r} has another form" in ended.err
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://[::1", "ftp://127.0.0.1"])
+def test_what_is_no_address_of_a_hub_is_called_that(address):
+    ended = towline("get", "targets", TOWLINE_HUB=address)
+
+    assert ended.code == 2
+    assert ended.err.startswith(f"towline: {address!r} is no address of a hub (write it as http://HOST:PORT)")
