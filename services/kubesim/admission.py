@@ -72,13 +72,19 @@ def _secret(_cluster: ClusterState, _live: Object | None, new: Object) -> None:
     if plain:
         coded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
         new["data"] = {**(new.get("data") or {}), **coded}
-    for key, text in (new.get("data") or {}).items():
+    for text in (new.get("data") or {}).values():
         try:
             base64.b64decode(text, validate=True)
         except ValueError as error:
-            why = 'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0'
-            message = f"failed to convert new object to proper version: {why} (.data.{key})"
+            name = f"{new['metadata'].get('namespace')}/{new['metadata'].get('name')}; /v1, Kind=Secret"
+            why = "unable to convert unstructured object to /v1, Kind=Secret: error decoding from json"
+            wrong = f"illegal base64 data at input byte {_first_wrong(text)}"
+            message = f"failed to convert new object ({name}) to proper version: {why}: {wrong}"
             raise RefusedError(500, message, reason="") from error
+
+
+def _first_wrong(text: str) -> int:
+    return next((place for place, sign in enumerate(text) if not (sign.isalnum() or sign in "+/=")), len(text))
 
 
 def _service(cluster: ClusterState, live: Object | None, new: Object) -> None:
@@ -125,7 +131,7 @@ def _rolling(_cluster: ClusterState, _live: Object | None, new: Object) -> None:
 def _partition(_cluster: ClusterState, _live: Object | None, new: Object) -> None:
     strategy = (new.get("spec") or {}).get("updateStrategy")
     if strategy and strategy.get("type") == "RollingUpdate":
-        strategy["rollingUpdate"] = {"partition": 0} | (strategy.get("rollingUpdate") or {})
+        strategy["rollingUpdate"] = {"maxUnavailable": 1, "partition": 0} | (strategy.get("rollingUpdate") or {})
 
 
 def _daemons(_cluster: ClusterState, _live: Object | None, new: Object) -> None:
@@ -142,14 +148,14 @@ def _job(cluster: ClusterState, live: Object | None, new: Object) -> None:
     else:
         uid = cluster.new_uid()
         spec.setdefault("selector", {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}})
-        labels = {
-            "batch.kubernetes.io/controller-uid": uid,
-            "batch.kubernetes.io/job-name": new["metadata"].get("name"),
-        }
-    own = {key: value for key, value in labels.items() if key.startswith("batch.kubernetes.io/")}
+        known = {"controller-uid": uid, "job-name": new["metadata"].get("name")}
+        labels = {f"{prefix}{key}": value for key, value in known.items() for prefix in ("batch.kubernetes.io/", "")}
+    own = {key: value for key, value in labels.items() if key.rpartition("/")[2] in {"controller-uid", "job-name"}}
     template = spec.get("template") or {}
     metadata = template.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), **own}
+    if not new["metadata"].get("labels"):
+        new["metadata"]["labels"] = dict(metadata["labels"])
 
 
 def _claim(_cluster: ClusterState, live: Object | None, new: Object) -> None:

@@ -91,7 +91,7 @@ class RefusedError(Exception):
             status["reason"] = self.reason
         if self.details:
             status["details"] = self.details
-        elif self.reason == "NotFound":
+        elif self.reason in {"NotFound", "Invalid"}:
             status["details"] = {}
         status["code"] = self.code
         return status

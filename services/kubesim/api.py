@@ -10,13 +10,22 @@ import orjson
 from aiohttp import web
 
 from services.kubesim import patches, scaling, writing
-from services.kubesim.answers import RefusedError, Subject, bad_request, not_served, success, unknown_path
+from services.kubesim.answers import (
+    Cause,
+    RefusedError,
+    Subject,
+    bad_request,
+    invalid,
+    not_served,
+    success,
+    unknown_path,
+)
 from services.kubesim.bodies import decoded, deletion, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, precondition
 from services.kubesim.deleting import delete, finalize_namespace
 from services.kubesim.kinds import Resource, deprecation
-from services.kubesim.reading import listed, matcher, shaped
+from services.kubesim.reading import listed, matcher, not_a_list, shaped
 from services.kubesim.requests import Place, dry_run, flag, form_of, place_of, writer
 from services.kubesim.store import Name
 from services.kubesim.watching import events, watch_of
@@ -114,7 +123,7 @@ async def _read(call: Call) -> web.StreamResponse:
             return await _watch(call, form, matches)
         return web.Response(body=listed(cluster, call.resource, matches, query, form), content_type=JSON)
     if form == "metadata-list":
-        raise RefusedError(406, "the requested form does not fit a single object")
+        raise RefusedError(406, not_a_list(call.resource))
     value = writing.read(cluster, _write(call))
     return _json(shaped(cluster, call.resource, value, form))
 
@@ -176,8 +185,8 @@ def _patch(call: Call, write: Write) -> tuple[Object, int]:
     media = call.request.content_type
     if media in APPLY:
         if "fieldManager" not in call.query:
-            text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            raise RefusedError(422, text)
+            cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            raise invalid(Subject("meta.k8s.io", "PatchOptions"), [cause])
         existed = cluster.store.get(call.resource.storage, write.name) is not None
         return writing.apply(cluster, write, mapping(call.body)), 200 if existed else 201
     if media not in PATCHES or (media.startswith("application/strategic") and call.resource.custom):

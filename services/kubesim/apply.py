@@ -44,14 +44,28 @@ class Intent:
 
 
 def applied(
-    shape: Shape, live: Mapping[str, Any] | None, wanted: Mapping[str, Any], managers: Managers, intent: Intent
+    shape: Shape,
+    live: Mapping[str, Any] | None,
+    wanted: Mapping[str, Any],
+    managers: Managers,
+    intent: Intent,
+    *,
+    sent: Mapping[str, Any] | None = None,
 ) -> Applied:
     """Return `live` after an apply of `wanted`.
+
+    Args:
+        shape: the type of the object.
+        live: the object as it is, None when it is created.
+        wanted: what is applied, in the form in which it is stored.
+        managers: who owns what of `live`.
+        intent: who applies, and how.
+        sent: the same as it was sent: empties that are not stored are owned all the same.
 
     Raises:
         RefusedError: 409, another manager owns a field with another value and the intent does not force.
     """
-    fields = frozenset(applied_fields(shape, wanted)) - UNOWNED
+    fields = frozenset(applied_fields(shape, wanted if sent is None else sent)) - UNOWNED
     fields = frozenset(path for path in fields if not any(path[: len(head)] == head for head in intent.ignored))
     base = dict(live or {})
     known = dict(managers)
@@ -166,10 +180,10 @@ def typed_errors(shape: Shape, value: Any, at: Path = ()) -> list[str]:
     if shape.form == "leaf" or not isinstance(value, (Mapping, list)):
         return errors
     if isinstance(value, Mapping):
-        errors += [
-            f"{readable((*at, f'f:{key}'))}: field not declared in schema" for key in value if not shape.knows(key)
-        ]
         for name, inner in value.items():
+            if not shape.knows(name):
+                # The server's walk ends here too.
+                return [*errors, f"{readable((*at, f'f:{name}'))}: field not declared in schema"]
             errors += typed_errors(shape.child(name), inner, (*at, f"f:{name}"))
         return errors
     return errors + _list_errors(shape, value, at)
@@ -187,7 +201,7 @@ def _list_errors(shape: Shape, items: list[Any], at: Path) -> list[str]:
                 continue
             if not any(key in item for key in shape.keys) and not shape.key_defaults():
                 errors.append(
-                    f"{place}: element {number}: associative list with keys has an element that omits all key fields {_quoted(shape.keys)}"
+                    f"{place}: element {number}: associative list with keys has an element that omits all key fields {_quoted(shape.keys)} (and doesn't have default values for any key fields)"
                 )
                 continue
             inner_at = (*at, item_key(shape, item))
@@ -235,5 +249,5 @@ def _wrong_leaf(leaf: str, value: Any, place: str) -> list[str]:
         "integer": "numeric (int or float)",
         "number": "numeric (int or float)",
     }
-    shown = f"&value.valueUnstructured{{Value:{value!r}}}" if not isinstance(value, str) else value
+    shown = f"&value.valueUnstructured{{Value:{value!r}}}" if not isinstance(value, str) else "string"
     return [] if fits[leaf] else [f"{place}: expected {names.get(leaf, 'string')}, got {shown}"]

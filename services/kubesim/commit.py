@@ -10,7 +10,7 @@ from services.kubesim import admission, validation
 from services.kubesim.answers import Cause, Subject, conflict, invalid, modified
 from services.kubesim.cluster import CRDS, NAMESPACES, ClusterState
 from services.kubesim.controllers import status_of
-from services.kubesim.custom import schema_causes
+from services.kubesim.custom import causes_of
 from services.kubesim.deleting import remove
 from services.kubesim.fields import difference
 from services.kubesim.kinds import Resource
@@ -70,7 +70,7 @@ def commit(
         _refuse_new_finalizers(write, live, new)
     causes = validation.causes(write.resource, live, new)
     if write.resource.custom:
-        causes += schema_causes(cluster.schemas[write.resource.storage, write.resource.version], new)
+        causes += causes_of(cluster.schemas[write.resource.storage, write.resource.version], new)
     if causes:
         raise invalid(write.kind_subject, causes)
     managers = _managers(cluster, write, (live, new), tracked, applied_managers)
@@ -194,6 +194,8 @@ def _managers(
     before = read_managers(current if tracked is None else tracked)
     who = Manager(write.manager, "Update", write.resource.api_version, write.subresource)
     old = {} if live is None else live
+    if live is None and write.resource.storage == NAMESPACES:
+        old = {"spec": new["spec"]}  # its finalizer is the server's own
     return after_update(before, who, difference(shape, old, new), now)
 
 

@@ -22,6 +22,27 @@ TYPES: dict[str, tuple[type, ...]] = {
 NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
+# After these the server does not try a definition's own rules.
+BLOCKING = frozenset(
+    {"FieldValueRequired", "FieldValueTypeInvalid", "FieldValueNotSupported", "FieldValueTooLong", "FieldValueTooMany"}
+)
+UNCHECKED = Cause(
+    "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+    "<nil>",
+)
+
+
+def causes_of(schema: Schema, value: Any) -> list[Cause]:
+    """Return everything in `value` that the schema does not allow, and that its rules were not tried for it."""
+    found = list(schema_causes(schema, value))
+    unchecked = any(cause.reason in BLOCKING for cause in found) and b'"x-kubernetes-validations"' in orjson.dumps(
+        schema
+    )
+    return [*found, UNCHECKED] if unchecked else found
+
+
 def schema_causes(schema: Schema, value: Any, at: str = "") -> Iterator[Cause]:
     """Yield everything in `value` that the schema of a definition does not allow."""
     if schema.get("x-kubernetes-int-or-string"):

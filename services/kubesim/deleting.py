@@ -38,7 +38,7 @@ def delete(cluster: ClusterState, resource: Resource, live: Object, policy: str)
             _disown(cluster, storage, stored.decode(), metadata["uid"])
     elif policy == "Foreground" and any(_blocks(stored, metadata["uid"]) for _, stored in dependents):
         finalizers.append(FOREGROUND)
-    if resource.storage == CRDS and cluster.store.select(_storage_of(live)):
+    if resource.storage == CRDS and CLEANUP not in finalizers:
         finalizers.append(CLEANUP)
     spec_holds = resource.storage == NAMESPACES and (live.get("spec") or {}).get("finalizers")
     if not finalizers and not spec_holds:
@@ -52,8 +52,9 @@ def _terminate(cluster: ClusterState, resource: Resource, live: Object, finalize
     name = Name(metadata.get("namespace") or "", metadata["name"])
     if not metadata.get("deletionTimestamp"):
         metadata["deletionTimestamp"] = cluster.now()
-        metadata["deletionGracePeriodSeconds"] = 0
-        if resource.generation:
+        if resource.storage not in {NAMESPACES, CRDS}:
+            metadata["deletionGracePeriodSeconds"] = 0
+        if resource.generation and resource.storage != CRDS:
             metadata["generation"] = metadata.get("generation", 0) + 1
         metadata["finalizers"] = finalizers
         if not finalizers:
@@ -215,6 +216,8 @@ def end_custom(cluster: ClusterState, crd: Mapping[str, Any]) -> None:
         stored = cluster.store.get(storage, name)
         if stored is not None and resource is not None:
             delete(cluster, resource, stored.decode(), "Background")
+    if not cluster.store.select(storage):
+        let_go(cluster, CRDS, Name("", crd["metadata"]["name"]), CLEANUP)
 
 
 def _finish_definition(cluster: ClusterState, resource: Resource) -> None:

@@ -57,7 +57,7 @@ def branches(shape: Shape, value: Any) -> Iterator[tuple[str, Shape, Any]]:
 
 def applied_fields(shape: Shape, value: Any, at: Path = ()) -> Iterator[Path]:
     """Yield the fields an apply of `value` owns: leaves, list items, and empty containers."""
-    if not is_branch(shape, value) or not value:
+    if not is_branch(shape, value) or value == {}:
         yield at
         return
     for element, inner_shape, inner in branches(shape, value):

@@ -56,12 +56,9 @@ def _operate(root: dict[str, Any], operation: Mapping[str, Any]) -> None:
             raise bad_request(f"Unexpected kind: {other}")
 
 
-def _unfit(text: str) -> RefusedError:
-    return RefusedError(
-        422,
-        "the server rejected our request due to an error in our request",
-        details={"causes": [{"message": text, "field": ""}]},
-    )
+def _unfit(_text: str) -> RefusedError:
+    # The server keeps to itself which operation does not fit.
+    return RefusedError(422, "the server rejected our request due to an error in our request")
 
 
 def _parts(path: str) -> list[str]:

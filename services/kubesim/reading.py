@@ -70,7 +70,17 @@ def shaped(cluster: ClusterState, resource: Resource, value: Object, form: Form)
             version = value["metadata"].get("resourceVersion", "")
             return table(resource, [value], cluster.clock(), {"resourceVersion": version})
         case _:
-            raise RefusedError(406, "the requested form does not fit a single object")
+            raise RefusedError(406, not_a_list(resource))
+
+
+def not_a_list(resource: Resource) -> str:
+    """Return what the server says when one object is asked for as a list."""
+    package = (
+        "unstructured.Unstructured"
+        if resource.custom
+        else f"{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
+    )
+    return f"you requested PartialObjectMetadataList, but the requested object is not a list (*{package})"
 
 
 def listed(cluster: ClusterState, resource: Resource, matches: Matches, query: Mapping[str, str], form: Form) -> bytes:
@@ -87,7 +97,8 @@ def listed(cluster: ClusterState, resource: Resource, matches: Matches, query: M
         head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
         items = b",".join(encoded(resource, stored, form) for _, stored in page)
         return orjson.dumps(head)[:-1] + b',"items":' + (b"[" + items + b"]" if items else b"null") + b"}"
-    head = {"kind": resource.kind_of_list, "apiVersion": resource.api_version, "metadata": metadata}
+    whole = {"continue": "", **metadata} if resource.custom else metadata
+    head = {"kind": resource.kind_of_list, "apiVersion": resource.api_version, "metadata": whole}
     return orjson.dumps(head)[:-1] + b',"items":[' + b",".join(_item(resource, stored) for _, stored in page) + b"]}"
 
 
@@ -106,7 +117,7 @@ def _exact_version(cluster: ClusterState, query: Mapping[str, str]) -> int:
     text = query.get("resourceVersion") or "0"
     if not text.isdigit():
         raise bad_request(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
         )
     if int(text) > cluster.store.version:
         raise too_large(int(text), cluster.store.version)
@@ -137,7 +148,8 @@ def _page(
     last = found[limit - 1][0]
     text = orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": list(last)})
     metadata["continue"] = base64.urlsafe_b64encode(text).rstrip(b"=").decode()
-    metadata["remainingItemCount"] = len(found) - limit
+    if not (query.get("labelSelector") or query.get("fieldSelector")):
+        metadata["remainingItemCount"] = len(found) - limit
     return found[:limit], metadata
 
 
@@ -146,4 +158,4 @@ def _read_token(token: str) -> tuple[Name, int]:
         read = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return Name(*read["start"]), int(read["rv"])
     except (ValueError, KeyError, TypeError) as error:
-        raise bad_request("continue key is not valid: illegal base64 data") from error
+        raise bad_request("invalid continue token: continue key is not valid: illegal base64 data") from error

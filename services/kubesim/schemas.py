@@ -72,7 +72,7 @@ ReplicationController: apiVersion:s kind:s metadata:Meta spec:ControllerSpec sta
 ControllerSpec: minReadySeconds:i replicas:i=1 selector:!{s} template:Template
 Pod: apiVersion:s kind:s metadata:Meta spec:PodSpec status:any
 Job: apiVersion:s kind:s metadata:Meta spec:JobSpec status:any
-JobSpec: activeDeadlineSeconds:i backoffLimit:i=6 backoffLimitPerIndex:i completionMode:s="NonIndexed" completions:i=1 managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i=1 podFailurePolicy:any podReplacementPolicy:s selector:!Selector successPolicy:any suspend:b=false template:Template ttlSecondsAfterFinished:i
+JobSpec: activeDeadlineSeconds:i backoffLimit:i=6 backoffLimitPerIndex:i completionMode:s="NonIndexed" completions:i=1 managedBy:s manualSelector:b=false maxFailedIndexes:i parallelism:i=1 podFailurePolicy:any podReplacementPolicy:s="TerminatingOrFailed" selector:!Selector successPolicy:any suspend:b=false template:Template ttlSecondsAfterFinished:i
 CronJob: apiVersion:s kind:s metadata:Meta spec:CronJobSpec status:any
 CronJobSpec: concurrencyPolicy:s="Allow" failedJobsHistoryLimit:i=1 jobTemplate:JobTemplate schedule:s startingDeadlineSeconds:i successfulJobsHistoryLimit:i=3 suspend:b=false timeZone:s
 JobTemplate: metadata:Meta spec:JobSpecOfCron

@@ -17,6 +17,8 @@ LABEL_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 KEY_NAME = re.compile(r"^[-._a-zA-Z0-9]+$")
 LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
+LABEL_KEY = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+LABEL_KEY_RULE = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 LABEL_LIKE = frozenset({"/namespaces", "/services"})
 FREE_NAMES = frozenset({"roles", "rolebindings", "clusterroles", "clusterrolebindings"})
 LABEL_RULE = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
@@ -29,7 +31,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "apps/deployments": ("spec.selector",),
     "apps/daemonsets": ("spec.selector",),
     "apps/replicasets": ("spec.selector",),
-    "batch/jobs": ("spec.completions", "spec.selector", "spec.template", "spec.completionMode"),
+    "batch/jobs": ("spec.completions", "spec.selector", "spec.template.spec", "spec.completionMode"),
     "/secrets": ("type",),
     "apiextensions.k8s.io/customresourcedefinitions": (
         "spec.group",
@@ -65,7 +67,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "storage.k8s.io/storageclasses": ("provisioner",),
     "rbac.authorization.k8s.io/rolebindings": ("roleRef",),
     "rbac.authorization.k8s.io/clusterrolebindings": ("roleRef",),
-    "apiextensions.k8s.io/customresourcedefinitions": ("spec.group", "spec.names.plural", "spec.versions"),
+    "apiextensions.k8s.io/customresourcedefinitions": ("spec.group", "spec.names.plural"),
 }
 SELECTING = frozenset({"apps/deployments", "apps/statefulsets", "apps/daemonsets", "apps/replicasets"})
 
@@ -79,13 +81,17 @@ def causes(resource: Resource, live: Object | None, new: Object) -> list[Cause]:
         for path in REQUIRED.get(resource.storage, ())
         if _at(new, path) in (None, [], {}, "")
     ]
-    if resource.storage in SELECTING and not found:
+    if resource.storage in SELECTING:
         found += _unselected(new)
     if resource.storage in SELECTING and isinstance(replicas := _at(new, "spec.replicas"), int) and replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         found.append(Cause("FieldValueInvalid", text, "spec.replicas"))
     if resource.storage in {"/configmaps", "/secrets"}:
         found += _bad_data(new)
+    if resource.storage == "apiextensions.k8s.io/customresourcedefinitions" and not found:
+        found += _bad_definition(new)
+    if resource.storage == "/services":
+        found += _bad_ports(new)
     for path in _workload_paths(resource.storage):
         found += _bad_containers(_at(new, path) or (), path)
     if live is not None:
@@ -132,7 +138,11 @@ def _bad_name(resource: Resource, new: Object) -> list[Cause]:
 
 def _bad_metadata(metadata: Object) -> list[Cause]:
     found = []
-    for value in (metadata.get("labels") or {}).values():
+    for key, value in (metadata.get("labels") or {}).items():
+        if not LABEL_KEY.match(key.rpartition("/")[2]):
+            found.append(
+                Cause("FieldValueInvalid", f"Invalid value: {shown(key)}: {LABEL_KEY_RULE}", "metadata.labels")
+            )
         if len(value) > 63:
             found.append(
                 Cause(
@@ -173,10 +183,26 @@ def _bad_data(new: Object) -> list[Cause]:
             Cause(
                 "FieldValueTooLong",
                 f"Too long: may not be more than {DATA_LIMIT} bytes",
-                "data" if new.get("kind") == "Secret" else "",
+                "data" if new.get("kind") == "Secret" else "[]",
             )
         )
     return found
+
+
+def _bad_ports(new: Object) -> list[Cause]:
+    ports = _at(new, "spec.ports") or ()
+    if not ports and _at(new, "spec.type") != "ExternalName" and _at(new, "spec.clusterIP") != "None":
+        return [Cause("FieldValueRequired", "Required value", "spec.ports")]
+    return [
+        Cause(
+            "FieldValueInvalid",
+            f"Invalid value: {port[field]}: must be between 1 and 65535, inclusive",
+            f"spec.ports[{number}].{field}",
+        )
+        for number, port in enumerate(ports)
+        for field in ("port", "targetPort")
+        if isinstance(port.get(field), int) and not 1 <= port[field] <= 65535
+    ]
 
 
 def _workload_paths(storage: str) -> tuple[str, ...]:
@@ -217,7 +243,7 @@ def _stateful(live: Object, new: Object) -> list[Cause]:
 def _binding(live: Object, new: Object) -> list[Cause]:
     if live.get("roleRef") == new.get("roleRef"):
         return []
-    return [Cause("FieldValueInvalid", f"Invalid value: {shown(new.get('roleRef'))}: cannot change roleRef", "roleRef")]
+    return [Cause("FieldValueInvalid", f"Invalid value: {shown(new.get('roleRef'))}: field is immutable", "roleRef")]
 
 
 def _immutable_data(live: Object, new: Object) -> list[Cause]:
@@ -295,13 +321,34 @@ def _pod(live: Object, new: Object) -> list[Cause]:
     return [Cause("FieldValueForbidden", text, "spec")]
 
 
+def _bad_definition(new: Object) -> list[Cause]:
+    spec = new.get("spec") or {}
+    name, versions = new["metadata"].get("name") or "", spec.get("versions") or ()
+    found = []
+    if name != f"{_at(spec, 'names.plural')}.{spec.get('group')}":
+        text = f'Invalid value: {shown(name)}: must be spec.names.plural+"."+spec.group'
+        found.append(Cause("FieldValueInvalid", text, "metadata.name"))
+    if [version.get("storage") for version in versions].count(True) != 1:
+        text = f"Invalid value: {shown(versions)}: must have exactly one version marked as storage version"
+        found.append(Cause("FieldValueInvalid", text, "spec.versions"))
+        text = "Invalid value: null: must have at least one stored version"
+        found.append(Cause("FieldValueInvalid", text, "status.storedVersions"))
+    found += [
+        Cause("FieldValueRequired", "Required value", f"spec.versions[{number}].schema.openAPIV3Schema")
+        for number, version in enumerate(versions)
+        if not _at(version, "schema.openAPIV3Schema")
+    ]
+    return found
+
+
 def _definition(live: Object, new: Object) -> list[Cause]:
     served = [one.get("name") for one in _at(new, "spec.versions") or ()]
     return [
         Cause(
             "FieldValueInvalid",
             f'Invalid value: "{version}": missing from spec.versions; {version} was previously a storage version, '
-            "and must remain in spec.versions until a storage migration ensures no data remains persisted in it",
+            f"and must remain in spec.versions until a storage migration ensures no data remains persisted in {version} "
+            f"and removes {version} from status.storedVersions",
             f"status.storedVersions[{number}]",
         )
         for number, version in enumerate(_at(live, "status.storedVersions") or ())

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.kubesim import conversion
-from services.kubesim.answers import RefusedError, bad_request, not_found, schema_error
+from services.kubesim.answers import Cause, RefusedError, bad_request, invalid, not_found, schema_error
 from services.kubesim.apply import Intent, applied, typed_errors
 from services.kubesim.cluster import ClusterState
 from services.kubesim.commit import Object, Write, commit
 from services.kubesim.managed import Manager, read_managers
+from services.kubesim.schemas import META
 from services.kubesim.store import Name
 from services.kubesim.tidy import tidied
 
@@ -48,6 +49,9 @@ def replace(cluster: ClusterState, write: Write, body: Object) -> Object:
     """Replace an object (PUT) and return it."""
     live = read(cluster, write)
     value = incoming(cluster, write, body)
+    if write.resource.plural == "leases" and not value["metadata"].get("resourceVersion"):
+        text = "Invalid value: 0: must be specified for an update"
+        raise invalid(write.subject, [Cause("FieldValueInvalid", text, "metadata.resourceVersion")])
     return commit(cluster, write, live, value)
 
 
@@ -65,7 +69,8 @@ def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
     """Apply a configuration (server-side apply) and return the object."""
     if isinstance(body.get("metadata"), Mapping) and body["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    wanted = incoming(cluster, write, body, is_apply=True)
+    sent = _requested(cluster, write, body, is_apply=True)
+    wanted = _in_stored_form(cluster, write, sent)
     stored = cluster.store.get(write.resource.storage, write.name)
     metadata = wanted["metadata"]
     live = stored.decode() if stored else None
@@ -82,20 +87,31 @@ def apply(cluster: ClusterState, write: Write, body: Object) -> Object:
         hidden = [("f:spec",), ("f:metadata",)]
     intent = Intent(who, write.force, frozenset(hidden))
     managers = read_managers(live["metadata"].get("managedFields") if live else None)
-    result = applied(cluster.shape(write.resource), live, wanted, managers, intent)
+    result = applied(cluster.shape(write.resource), live, wanted, managers, intent, sent=sent)
     if live is None:
         result.value.setdefault("metadata", {}).pop("resourceVersion", None)
     return commit(cluster, write, live, result.value, applied_managers=result.managers)
 
 
-def incoming(cluster: ClusterState, write: Write, body: Object, *, is_apply: bool = False) -> Object:
-    """Return a request's object in the stored version, after the checks every write makes of it."""
+def incoming(cluster: ClusterState, write: Write, body: Object) -> Object:
+    """Return a request's object as it is stored, after the checks every write makes of it."""
+    return _in_stored_form(cluster, write, _requested(cluster, write, body))
+
+
+def _in_stored_form(cluster: ClusterState, write: Write, value: Object) -> Object:
+    if write.resource.custom:
+        return {**value, "metadata": tidied(META, value["metadata"])}
+    return dict(tidied(cluster.shape(write.resource), value))
+
+
+def _requested(cluster: ClusterState, write: Write, body: Object, *, is_apply: bool = False) -> Object:
+    """Return a request's object in the stored version, with all that was sent."""
     resource = write.resource
     if body.get("apiVersion") != resource.api_version or body.get("kind") != resource.kind:
         if is_apply or body.get("apiVersion") or body.get("kind"):
             given = f"{body.get('apiVersion', '')}, Kind={body.get('kind', '')}"
             raise bad_request(
-                f"invalid object type: {given}"
+                f"invalid object type: {given if '/' in given else f'/{given}'}"
                 if is_apply
                 else f"{given} does not match {resource.api_version}, Kind={resource.kind}"
             )
@@ -107,7 +123,10 @@ def incoming(cluster: ClusterState, write: Write, body: Object, *, is_apply: boo
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if not resource.namespaced:
         metadata.pop("namespace", None)
-    name = metadata.get("name") or write.name.name
+    name = metadata.get("name") or ("" if is_apply else write.name.name)
+    if is_apply and not name:
+        text = f"the name of the object ({write.name.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(text)
     if write.name.name and name != write.name.name:
         text = f"the name of the object ({name}) does not match the name on the URL ({write.name.name})"
         raise bad_request(text)
@@ -115,7 +134,7 @@ def incoming(cluster: ClusterState, write: Write, body: Object, *, is_apply: boo
         metadata["name"] = name
     value = conversion.stored(resource, {**body, "metadata": metadata})
     _check_types(cluster, write, value, is_apply=is_apply)
-    return value if resource.custom else dict(tidied(cluster.shape(resource), value))
+    return value
 
 
 def _check_types(cluster: ClusterState, write: Write, value: Object, *, is_apply: bool) -> None:
@@ -123,7 +142,7 @@ def _check_types(cluster: ClusterState, write: Write, value: Object, *, is_apply
     resource = write.resource
     errors = typed_errors(cluster.shape(resource), value)
     if errors and is_apply:
-        place = f"{write.name.namespace}/{write.name.name}; {resource.api_version}, Kind={resource.kind}"
+        place = f"{write.name.namespace}/{write.name.name}; {resource.group}/{resource.version}, Kind={resource.kind}"
         text = errors[0] if len(errors) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in errors)
         raise schema_error(f"failed to create typed patch object ({place}): {text}")
     cannot = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'

@@ -58,6 +58,7 @@ AUDITED = {
     "rules": [
         {"level": "None", "users": [f"system:{name}" for name in ("apiserver", CONTROLLERS, SCHEDULER)]},
         {"level": "None", "users": ["kwok"]},
+        {"level": "None", "nonResourceURLs": ["/readyz"], "userGroups": ["system:masters"]},
         {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
         {"level": "Request", "verbs": ["delete", "deletecollection"]},
         {"level": "Metadata"},

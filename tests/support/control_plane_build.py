@@ -80,21 +80,20 @@ def _flags():
 
 def _stages():
     # Outside our module: its go.mod and go.sum say nothing about kwok.
-    done = subprocess.run(
-        ["go", "mod", "download", "-json", f"{KWOK}@{KWOK_VERSION}"], cwd="/", check=True, stdout=subprocess.PIPE
-    )
-    root = Path(json.loads(done.stdout)["Dir"])
+    told = _go("mod", "download", "-json", f"{KWOK}@{KWOK_VERSION}", cwd="/")
+    root = Path(json.loads(told)["Dir"])
     files = [file for stage in STAGES for file in sorted((root / "kustomize/stage" / stage).glob("*.yaml"))]
     texts = [file.read_text("utf-8") for file in files if file.name != "kustomization.yaml"]
     return "\n---\n".join(text for text in texts if "\nkind: Stage\n" in text)
 
 
-def _go(*arguments, **environment):
-    subprocess.run(["go", *arguments], cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0", **environment}, check=True)
+def _go(*arguments, cwd=MODULE, **environment):
+    environment = {**os.environ, "CGO_ENABLED": "0", **environment}
+    done = subprocess.run(["go", *arguments], cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stderr}control plane not built: `go {' '.join(arguments)}` ended with {done.returncode}")
+    return done.stdout
 
 
 if __name__ == "__main__":
-    try:
-        build()
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"control plane not built: `{' '.join(error.cmd)}` ended with {error.returncode}")
+    build()
