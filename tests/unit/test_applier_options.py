@@ -44,6 +44,7 @@ def test_all_keys_of_the_fleet_format_are_known():
             "windows": [],
             "healthChecks": [{"apiVersion": "acme.io/v1", "kind": "Widget", "failed": "", "current": "status.up"}],
             "suspend": {"reason": "move", "until": ""},
+            "compat": False,
         },
     )
 
@@ -60,6 +61,7 @@ def test_all_keys_of_the_fleet_format_are_known():
     assert read.options.ignore == (IgnoreRule({"kind": "Deployment"}, ("/spec/replicas",), ("keda",)),)
     assert read.options.health_checks == (HealthCheck("acme.io/Widget", (("current", "status.up"),)),)
     assert read.options.suspend == {"reason": "move", "until": ""}
+    assert not read.options.compat
 
 
 @pytest.mark.parametrize(
