@@ -104,7 +104,7 @@ class Steps:
         uid = step.uid if isinstance(step, Patch) else ""
         if isinstance(step, Patch) and step.takes_over:
             await self._take_over(step)
-        body = await self._body(step)
+        body, revived = await self._body(step), False
         for attempt in range(ATTEMPTS):
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
@@ -119,8 +119,8 @@ class Steps:
                 self.warn(f"{step.key}: left to others: {', '.join(failure.fields)}")
                 body = without_conflicts(body, failure.conflicts)
                 continue
-            if failure.error is ErrorClass.DEAD_VERSION and not attempt:
-                await self._revive(step.wanted, resource)
+            if failure.error is ErrorClass.DEAD_VERSION and not revived:
+                revived = await self._revive(step.wanted, resource)
                 continue
             if failure.error not in _AGAIN:
                 break
@@ -134,13 +134,15 @@ class Steps:
         if not reply.ok and (failure := reply.failure(step.key)).error is not ErrorClass.GONE:
             raise StepFailedError(failure)
 
-    async def _revive(self, wanted: Wanted, resource: Resource) -> None:
+    async def _revive(self, wanted: Wanted, resource: Resource) -> bool:
         """Move field ownership away from versions that the kind's definition no longer has (D12)."""
+        await self.mapper.refresh(older_than_s=0.0)
         served = self.mapper.versions(wanted.key)
         path = resource.path(wanted.key.namespace, wanted.key.name)
         reply = await self._rewritten(path, lambda live: reviving(live, wanted.api_version, served))
         if not reply.ok:
             raise StepFailedError(reply.failure(wanted.key))
+        return True
 
     async def recreate(self, step: Recreate) -> Outcome:
         """Delete an object, wait until it is gone, make it anew (H3)."""
