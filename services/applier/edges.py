@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
-from services.applier.order import CRDS, place_of
+from services.applier.order import place_of
 from services.applier.state import Wanted
 from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
 Objects = Mapping[ObjectKey, Wanted]
 Edges = Mapping[ObjectKey, frozenset[ObjectKey]]
+CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 @dataclass(slots=True)
@@ -75,22 +76,26 @@ def _asked(wanted: Objects, found: Arrangement) -> dict[ObjectKey, frozenset[Obj
 
 
 def _with_implied(wanted: Objects, asked: Edges) -> dict[ObjectKey, set[ObjectKey]]:
-    """Return all edges: those that objects name, and those to namespaces and definitions."""
+    """Return all edges: those that objects name, and those to namespaces and definitions.
+
+    Kinds have their order anyway: without any other edge only a namespace or definition of a later wave is of interest.
+    """
     edges: dict[ObjectKey, set[ObjectKey]] = {key: set(others) for key, others in asked.items()}
     for key, other in _implied(wanted):
-        edges.setdefault(key, set()).add(other)
+        if asked or wanted[other].wave > wanted[key].wave:
+            edges.setdefault(key, set()).add(other)
     return edges
 
 
 def _implied(wanted: Objects) -> Iterator[tuple[ObjectKey, ObjectKey]]:
+    namespaces = {key.name: key for key in wanted if (key.group, key.kind) == ("", "Namespace")}
     definitions: dict[tuple[str, str], ObjectKey] = {}
     for key, each in wanted.items():
-        if place_of(each)[1] == CRDS:
+        if (key.group, key.kind) == CRD:
             spec = decode(each.body).get("spec") or {}
             definitions[str(spec.get("group")), str((spec.get("names") or {}).get("kind"))] = key
-    for key in wanted:
-        namespace = ObjectKey("", "Namespace", "", key.namespace)
-        if key.namespace and namespace in wanted:
+    for key in wanted if namespaces or definitions else ():
+        if namespace := namespaces.get(key.namespace):
             yield key, namespace
         if definition := definitions.get((key.group, key.kind)):
             yield key, definition

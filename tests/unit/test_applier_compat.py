@@ -1,6 +1,8 @@
 """Manifests that were written for other tools do what their authors meant."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.applier.compat import asked
 from services.applier.compat_names import NAMES, Tool
@@ -245,3 +247,26 @@ def test_other_tools_names_can_be_switched_off(name):
 
     assert all(policy({name: value}, compat=False) == NOTHING for value in values)
     assert policy({name: "x", f"{OURS}/wave": "1"}, compat=False) == Policy(wave=1)
+
+
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["disabled", "true", "keep", "skip", "5", "Prune=false", "PreSync,PostSync", "pre-install", "a/b/c", ""]
+    ),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(NAMES)), TEXTS, max_size=6),
+    st.dictionaries(st.sampled_from(sorted(NAMES)), TEXTS, max_size=3),
+    st.sampled_from(["Job", "Deployment", ""]),
+)
+def test_any_annotations_have_a_policy_and_ours_cannot_be_outvoted(annotations, labels, kind):
+    """A12: whatever else an object says."""
+    found = asked({**annotations, f"{OURS}/prune": "enabled", f"{OURS}/reconcile": "enabled"}, labels, kind=kind)
+
+    assert found.policy.prune is Leave.DELETE
+    assert asked(annotations, labels, kind=kind, compat=False).policy == policy(
+        {name: text for name, text in annotations.items() if NAMES[name].tool is Tool.OURS}, kind=kind
+    )
