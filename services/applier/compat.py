@@ -59,18 +59,16 @@ def _found(
     """Yield the names that mean something, each with its row and its text; an annotation hides the label of its name."""
     for source, is_label in ((annotations, False), (labels, True)):
         for name, value in source.items():
-            row = NAMES.get(_base(name))
+            row = NAMES.get(name) or (_numbered(name) if name.startswith(NUMBERED) else None)
             if row is None or (row.tool is not Tool.OURS and not compat):
                 continue
             if not is_label or (row.label and name not in annotations):
                 yield name, row, str(value)
 
 
-def _base(name: str) -> str:
-    for numbered in NUMBERED:
-        if name.startswith(f"{numbered}."):
-            return numbered
-    return name
+def _numbered(name: str) -> Name:
+    """Return the row of a name that has a suffix."""
+    return next(NAMES[base.rstrip(".")] for base in NUMBERED if name.startswith(base))
 
 
 class _Reading:

@@ -341,7 +341,7 @@ NAMES: Mapping[str, Name] = {
     "helm.sh/hook-weight": Name(Tool.HELM, _weight),
     "helm.sh/hook-delete-policy": Name(Tool.HELM, _ends),
 }
-NUMBERED = (f"{_KAPP}/change-group", f"{_KAPP}/change-rule")
-"""May have a suffix after a dot, so that one object has several."""
+NUMBERED = (f"{_KAPP}/change-group.", f"{_KAPP}/change-rule.")
+"""Have a suffix after the dot, so that one object may have several."""
 INVENTORY_LABELS = ("cli-utils.sigs.k8s.io/inventory-id", "applyset.kubernetes.io/id")
 """On an object that is another tool's memory of what it applied."""
