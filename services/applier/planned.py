@@ -112,12 +112,16 @@ class Recreate:
 
     wanted: Wanted
     uid: str
-    propagation: str = "Background"
 
     @property
     def key(self) -> ObjectKey:
         """Return the object's identity."""
         return self.wanted.key
+
+    @property
+    def propagation(self) -> str:
+        """Return how what belongs to the object goes: the pods of a workload before its successor makes new ones."""
+        return "Foreground" if self.key.group in {"apps", "batch"} else "Background"
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,7 @@ async def test_an_object_may_have_fields_that_the_api_server_does_not_know(agent
 
 
 async def test_a_job_that_is_forced_and_replaced_runs_at_each_revision(agent, sim):
-    """H2, H3: though it did not change."""
+    """H2, H3: though it did not change; its pods are gone before new ones start."""
     work = hook("work", "Sync")
     work["metadata"]["annotations"] = {f"{ARGO}/sync-options": "Force=true,Replace=true"}
     await agent.release("web", [work])
@@ -251,6 +251,8 @@ async def test_a_job_that_is_forced_and_replaced_runs_at_each_revision(agent, si
     await agent.reported(generation=2, result="succeeded")
 
     assert uid(sim, "work") != first
+    (asked,) = [each.deletion for each in sim.requests if each.path.endswith("/work") and each.method == "DELETE"]
+    assert asked == {"preconditions": {"uid": first}, "propagationPolicy": "Foreground"}
 
 
 async def test_other_tools_names_are_only_text_when_the_app_says_so(agent, sim):
