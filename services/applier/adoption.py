@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.applier.options import Adopt
 from services.applier.state import Present, Wanted
@@ -21,6 +22,18 @@ class Claimant:
     adopt: Adopt
     others: AbstractSet[ObjectKey] = frozenset()
     """What other apps of this agent desire."""
+    shared: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """Their `Wanted.content`, where there is one."""
+
+
+def is_shared(wanted: Wanted, live: Present, claimant: Claimant) -> bool:
+    """Tell whether another app has the object and wants the very same: then it is well for both (G5).
+
+    Who had it first keeps it; when that app drops it, the other one takes it over.
+    """
+    owner = owned_app(live.owner, wanted.key)
+    same = bool(wanted.content) and claimant.shared.get(wanted.key) == wanted.content
+    return same and owner not in {"", claimant.app} and live.agent == claimant.cluster
 
 
 def objection(wanted: Wanted, live: Present, claimant: Claimant, *, known: bool) -> str:

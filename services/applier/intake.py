@@ -27,6 +27,8 @@ Scopes = Mapping[tuple[str, str], bool]
 # The same stored objects under two groups (A7).
 _ALIASES = {"events.k8s.io": ""}
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+# Two apps may bring the same one (G5).
+_SHARED = frozenset({("", "Namespace"), _CRD})
 _RESERVED = (f"{GROUP}/owner", f"{GROUP}/agent", HOOK_RUN)
 
 
@@ -142,7 +144,8 @@ class _Taking:
         for code, text in asks.refusals:
             self.refuse(code, f"{key}: {text}")
         run = self.place.bundle if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
-        body = encode(marked(placed(manifest, key.namespace), self.place.cluster, self.place.app, run))
+        plain = placed(manifest, key.namespace)
+        body = encode(marked(plain, self.place.cluster, self.place.app, run))
         if trouble := size_trouble(key, manifest, body):
             self.refuse("object.too-large", f"{key} {trouble}", "split it into several objects")
             return
@@ -158,6 +161,7 @@ class _Taking:
             version=intern(manifest["apiVersion"].rpartition("/")[2]),
             body=body,
             digest=hmac.digest(self.place.secret, body, "sha256").hex(),
+            content=hmac.digest(self.place.secret, encode(plain), "sha256").hex() if key[:2] in _SHARED else "",
             wave=asks.policy.wave or 0,
             policy=asks.policy,
             bodied=is_bodied(manifest),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from services.applier.adoption import Claimant, objection
+from services.applier.adoption import Claimant, is_shared, objection
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import AGENT
 from services.applier.hooks import is_over, is_rescue, run_step
@@ -80,6 +80,7 @@ def plan(
     cluster: str = "",
     key: str = "",
     others: AbstractSet[ObjectKey] = frozenset(),
+    shared: Mapping[ObjectKey, str] | None = None,
     incomplete: str = "",
     home: str = AGENT,
 ) -> Plan:
@@ -96,12 +97,13 @@ def plan(
         cluster: this agent's name, the value of its label.
         key: id of the key that signed the permission.
         others: keys that other apps of this agent desire; they are handed over, never deleted.
+        shared: their content, where two apps may want the very same object.
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
         home: the agent's namespace.
     """
     wanted = {} if release.removed else desired
     crds = _crds(wanted.values())
-    claimant = Claimant(release.app, cluster, options.adopt, others)
+    claimant = Claimant(release.app, cluster, options.adopt, others, shared or {})
     steps: dict[ObjectKey, Step] = {}
     rescues: dict[ObjectKey, Step] = {}
     for found in wanted.values():
@@ -169,6 +171,8 @@ def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: O
     if not wanted.tracked:
         return Skip(wanted.key, SkipReason.UNCHANGED)
     known = entry is not None and bool(entry.uid) and entry.uid == live.uid
+    if is_shared(wanted, live, claimant):
+        return Skip(wanted.key, SkipReason.SHARED)
     if trouble := objection(wanted, live, claimant, known=known):
         return Skip(wanted.key, SkipReason.CONFLICT, trouble)
     if wanted.policy.if_absent or (known and _as_left(wanted, live, entry, claimant, options)):

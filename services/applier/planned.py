@@ -30,6 +30,8 @@ class SkipReason(StrEnum):
     """It is being deleted; look again when it is gone."""
     AWAITED = "Awaited"
     """Somebody else makes it, and it does not exist yet."""
+    SHARED = "Shared"
+    """Another app has it, and wants the very same."""
     GONE = "Gone"
     """It left the bundle and does not exist any more."""
     NOT_OURS = "NotOurs"

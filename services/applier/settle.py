@@ -27,7 +27,7 @@ from shared.core.objects import ObjectKey
 
 Outcomes = Mapping[ObjectKey, Outcome]
 
-_WELL = {SkipReason.UNCHANGED, SkipReason.IGNORED, SkipReason.DRIFT_REPORTED}
+_WELL = {SkipReason.UNCHANGED, SkipReason.IGNORED, SkipReason.DRIFT_REPORTED, SkipReason.SHARED}
 
 
 def prune_obstacle(todo: Plan, outcomes: Outcomes) -> str:

@@ -25,6 +25,8 @@ class Wanted:
     """Canonical JSON with our label and annotation: the body of the PATCH, as it is."""
     digest: str
     """Keyed digest of the body: tells nothing about a Secret's values."""
+    content: str = ""
+    """Keyed digest of the body without our marks, where apps may share the object (G5)."""
     wave: int = 0
     rank: int | None = None
     """Its stage where something that depends on it stands in an earlier one; None: the stage of its kind."""

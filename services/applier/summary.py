@@ -103,7 +103,7 @@ def _applied_word(step: Create | Patch | Recreate | Skip, outcome: Applied) -> s
 
 
 def _skip_word(reason: SkipReason) -> str:
-    if reason is SkipReason.UNCHANGED:
+    if reason in {SkipReason.UNCHANGED, SkipReason.SHARED}:
         return "unchanged"
     if reason.failed:
         return "failed"

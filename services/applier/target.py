@@ -258,7 +258,8 @@ class Target:
             # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
             await tools.mapper.refresh(older_than_s=0.0)
             taken = await self._intake(release, read.options)
-        tools.desires.settle(self.app, frozenset(key for key, wanted in taken.wanted.items() if wanted.tracked))
+        tracked = {key: wanted.content for key, wanted in taken.wanted.items() if wanted.tracked}
+        tools.desires.settle(self.app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
         return Intake(taken.wanted, (*read.warnings, *taken.warnings))
 
     async def _intake(self, release: ReleaseDocument, options: Options) -> Intake:

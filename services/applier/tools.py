@@ -43,6 +43,7 @@ class Desires:
     """What the apps of this agent want; an object that two of them name is handed over, never deleted (F1)."""
 
     _keys: dict[str, frozenset[ObjectKey]] = field(default_factory=dict)
+    _contents: dict[str, Mapping[ObjectKey, str]] = field(default_factory=dict)
     _expected: set[str] = field(default_factory=set)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -50,15 +51,21 @@ class Desires:
         """An app has a new release that is not taken in yet: what it wants is unknown."""
         self._expected.add(app)
 
-    def settle(self, app: str, keys: frozenset[ObjectKey]) -> None:
-        """An app wants these objects."""
+    def settle(self, app: str, keys: frozenset[ObjectKey], contents: Mapping[ObjectKey, str] | None = None) -> None:
+        """An app wants these objects; of those that apps may share, with this content (G5)."""
         self._keys[app] = keys
+        self._contents[app] = contents or {}
         self._expected.discard(app)
         self._changed.set()
 
     def of_others(self, app: str) -> frozenset[ObjectKey]:
         """Return what all other apps want."""
         return frozenset().union(*(keys for name, keys in self._keys.items() if name != app))
+
+    def contents_of_others(self, app: str) -> dict[ObjectKey, str]:
+        """Return the content of what all other apps want and may share."""
+        others = (contents for name, contents in self._contents.items() if name != app)
+        return {key: content for contents in others for key, content in contents.items()}
 
     async def unknown(self, app: str, timeout_s: float) -> str:
         """Wait until the wishes of the others are known; return an app whose are not."""

@@ -165,3 +165,16 @@ async def test_what_a_person_added_goes_and_the_app_may_say_otherwise(agent, sim
     assert sim.store.get("v1", "ConfigMap", "web", "two")["data"] == {"a": "1"}
     assert sim.store.get("v1", "ConfigMap", "web", "one")["data"] == {"a": "1", "mine": "x"}
     assert report.counts.patched == 1
+
+
+async def test_two_apps_bring_the_same_namespace(agent, sim):
+    """G5: who was first keeps it, the other is as well off, and takes it over in time."""
+    await agent.release("web", [config_map("one"), NAMESPACE])
+    await agent.reported("web", generation=1, result="succeeded")
+    await agent.release("other", [config_map("two", namespace="shop"), NAMESPACE])
+    report = await agent.reported("other", generation=1)
+
+    assert (report.result, report.failures, report.settled) == ("succeeded", (), True)
+    assert sim.store.get("v1", "Namespace", "", "shop")["metadata"]["annotations"]["towline.dev/owner"].startswith(
+        "web:"
+    )

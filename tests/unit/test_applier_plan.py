@@ -285,6 +285,39 @@ def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, ex
     assert step.reason is expected
 
 
+def shared(content, live_owner="api", other="c1"):
+    """Return the step for a namespace that two apps bring."""
+    found = key("shop", "Namespace", namespace="")
+    todo = decided(
+        [replace(wanted(found), content=content)],
+        {found: present(found, owner=live_owner)},
+        others={found},
+        shared={found: other},
+    )
+    return steps(todo)[found], todo
+
+
+def test_two_apps_may_bring_the_same_namespace_g5():
+    step, todo = shared("c1")
+    different, _ = shared("c2")
+    unmarked, _ = shared("")
+    ours, _ = shared("c1", live_owner=APP)
+
+    assert step.reason is SkipReason.SHARED
+    assert not todo.writes
+    assert not todo.suppressed
+    assert settled(todo, {}).header.settled
+    assert different.reason is unmarked.reason is SkipReason.CONFLICT
+    assert isinstance(ours, Patch)
+
+
+def test_a_shared_namespace_goes_to_the_app_that_still_wants_it_g5():
+    found = key("shop", "Namespace", namespace="")
+    todo = decided([replace(wanted(found), content="c1")], {found: present(found, owner="api")})
+
+    assert steps(todo)[found] == Patch(replace(wanted(found), content="c1"), uid_of(found), Cause.ADOPTION)
+
+
 def test_an_object_is_given_up_only_when_another_app_has_it_f1_f3():
     step, todo = left(present(A), entry(A), others={A})
     taken, _ = left(present(A, owner="api"), entry(A), others={A})
