@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from services.applier.options import Adopt
+from services.applier.policy import GROUP
 from services.applier.state import Present, Wanted
 from services.applier.tracking import owned_app
 from shared.core.objects import ObjectKey
@@ -49,10 +50,13 @@ def objection(wanted: Wanted, live: Present, claimant: Claimant, *, known: bool)
     if owner == claimant.app:
         stranger = live.agent and claimant.cluster and live.agent != claimant.cluster and not known
         return _other_agent(live, claimant) if stranger else ""
+    if owner and owner == wanted.policy.transfer_from:
+        return ""
     if owner:
         # The app that had it gave it up when it no longer desires it: then it is handed over (G5).
         taken = wanted.key in claimant.others or known
-        return f"it is owned by app {owner!r}: take it out of one of both apps" if taken else ""
+        hint = f"take it out of one of both apps, or annotate it with {GROUP}/transfer-from: {owner}"
+        return f"it is owned by app {owner!r}: {hint}" if taken else ""
     if known or claimant.adopt is Adopt.ALL or wanted.policy.adopt:
         return ""
     if live.foreign:

@@ -79,6 +79,8 @@ class Policy:
     renew: Renew = Renew.NEVER
     adopt: bool = False
     """May be taken over from another tool."""
+    transfer_from: str = ""
+    """The app of this agent from which it may be taken, though that one wants it still (G5)."""
     takeover: bool = True
     """What other tools' field managers set and nobody wants is removed (D10)."""
     allow_empty: bool = False

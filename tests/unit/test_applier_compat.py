@@ -34,6 +34,7 @@ def policy(annotations, labels=None, **more):
         (f"{OURS}/force", "enabled", Policy(recreate=True)),
         (f"{OURS}/force", "revision", Policy(recreate=True, renew=Renew.REVISION)),
         (f"{OURS}/adopt", "true", Policy(adopt=True)),
+        (f"{OURS}/transfer-from", "api", Policy(transfer_from="api")),
         (f"{OURS}/allow-empty", "true", Policy(allow_empty=True)),
         (f"{OURS}/validate", "false", Policy(validate=False)),
         (f"{OURS}/wait", "false", Policy(wait=False)),

@@ -285,6 +285,17 @@ def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, ex
     assert step.reason is expected
 
 
+def test_an_object_is_taken_from_the_app_that_is_named_and_from_no_other_g5():
+    live = {A: present(A, owner="api")}
+    named = decided([wanted(A, policy=Policy(transfer_from="api"))], live, others={A})
+    another = decided([wanted(A, policy=Policy(transfer_from="shop"))], live, others={A})
+    after = decided([wanted(A)], {A: present(A, owner="api")}, inventory(entry(A)), others={A})
+
+    assert isinstance(steps(named)[A], Patch)
+    assert steps(another)[A].reason is SkipReason.CONFLICT
+    assert steps(after)[A].reason is SkipReason.CONFLICT, "who had it does not fight for it"
+
+
 def shared(content, live_owner="api", other="c1"):
     """Return the step for a namespace that two apps bring."""
     found = key("shop", "Namespace", namespace="")
