@@ -29,7 +29,9 @@ async def initialise(data: Path, urls: tuple[str, ...], *, watch: bool) -> None:
         say(f"then its streams:  towline hub init --data {data} --bus nats://127.0.0.1:4222 --watch")
         return
     life = Lifecycle()
-    async with Bus.connect(urls, lambda: keys.program_credentials("steward"), name="steward") as bus:
+    # Made once: others than before would mean a new connection.
+    credentials = keys.program_credentials("steward")
+    async with Bus.connect(urls, lambda: credentials, name="steward") as bus:
         with stopped_by_signals(life, bus.stop_intake):
             incarnation = await ensured(bus, life)
             if incarnation:
