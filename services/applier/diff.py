@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.applier.fields import MISSING, Path, covers, entries, human
+from services.applier.fields import MISSING, Ownership, Path, covers, difference, entries, human, union
 from services.applier.held import holder
 from services.applier.ignoring import ignored_in, rules_for
-from services.applier.options import IgnoreRule
-from services.applier.predict import Place, place_of
+from services.applier.options import Extras, IgnoreRule
+from services.applier.predict import Place, dropped, found_at, place_of
 from services.applier.redact import Redaction, shown
 from services.applier.sameness import comparable, same
+from services.applier.takeover import takes
 from services.applier.tracking import MANAGER
+from services.applier.writers import EXEMPT, is_writer
 from shared.core.objects import Manifest, ObjectKey, key_of
 
 LINES = 50
@@ -44,6 +46,21 @@ def changes(wanted: Manifest, live: Manifest, rules: Iterable[IgnoreRule] = ()) 
     found = [Change(path, one, other, others_at(live, path)) for path, one, other in _walk(before, after, place)]
     owners = entries(live)
     return tuple(each for each in found if not (ignored.covers(each.path, each.managers) or holder(owners, each.path)))
+
+
+def extras_in(wanted: Manifest, live: Manifest, extras: Extras) -> tuple[Change, ...]:
+    """Return the live fields that nobody wants and that go with the next apply: what people and tools added (I11)."""
+    owners = entries(live)
+    going = [each for each in owners if _goes(each, extras)]
+    others = union(*(each.fields for each in owners if each not in going))
+    before = union(*(difference(each.fields, EXEMPT) for each in going))
+    found = sorted(dropped(wanted, live, before, others))
+    return tuple(Change(path, MISSING, found_at(live, path), others_at(live, path)) for path in found)
+
+
+def _goes(entry: Ownership, extras: Extras) -> bool:
+    ours = (entry.manager, entry.operation, entry.subresource) == (MANAGER, "Apply", "")
+    return ours or (is_writer(entry, MANAGER) and takes(entry.manager, extras))
 
 
 def lines(key: ObjectKey, found: Sequence[Change], redaction: Redaction) -> tuple[str, ...]:

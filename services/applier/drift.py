@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.applier.diff import changes, lines
+from services.applier.diff import changes, extras_in, lines
 from services.applier.kube.session import ClusterUnreachableError, Request
-from services.applier.options import Options
+from services.applier.options import Extras, Options
 from services.applier.planned import Plan, Skip, SkipReason
 from services.applier.restraint import corrections
 from services.applier.state import Absent, Live, Present, Wanted
@@ -48,7 +48,9 @@ async def _fields(tools: Tools, wanted: Wanted, options: Options) -> tuple[str, 
         return ()
     if not reply.ok or reply.body is None:
         return ()
-    return lines(key, changes(decode(wanted.body), reply.body, options.ignore), tools.redaction)
+    body = decode(wanted.body)
+    added = extras_in(body, reply.body, options.taken if wanted.policy.takeover else Extras.KEEP)
+    return lines(key, (*changes(body, reply.body, options.ignore), *added), tools.redaction)
 
 
 def _in_short(key: ObjectKey, live: Present) -> str:

@@ -165,6 +165,7 @@ async def test_what_a_person_added_goes_and_the_app_may_say_otherwise(agent, sim
     assert sim.store.get("v1", "ConfigMap", "web", "two")["data"] == {"a": "1"}
     assert sim.store.get("v1", "ConfigMap", "web", "one")["data"] == {"a": "1", "mine": "x"}
     assert report.counts.patched == 1
+    assert '.data.mine: nothing -> "x" (by kubectl-edit)' in report.drift[0]
 
 
 async def test_two_apps_bring_the_same_namespace(agent, sim):

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.applier.diff import Change, changes, lines
+from services.applier.diff import Change, changes, extras_in, lines
 from services.applier.fields import MISSING
-from services.applier.options import IgnoreRule
+from services.applier.options import Extras, IgnoreRule
 from services.applier.redact import Redaction, shown
 from services.applier.sameness import quantity
 from shared.core.objects import ObjectKey, key_of
@@ -162,6 +162,23 @@ def test_pointers_escape_slashes_i8():
     wanted = made(spec={"a/b": 1})
 
     assert paths(wanted, made(spec={"a/b": 2}), [IgnoreRule({}, ("/spec/a~1b",))]) == []
+
+
+TYPED = {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:paused": {}, "f:replicas": {}}}}
+
+
+def test_what_a_person_added_is_told_with_their_name_i11():
+    found = live(paused=True)
+    found["metadata"] = {**found["metadata"], "managedFields": [*OWNED, TYPED]}
+
+    added = extras_in(WANTED, found, Extras.HUMANS)
+
+    assert added == (Change(("f:spec", "f:paused"), MISSING, True, ("kubectl-edit",)),)
+    assert lines(key_of(WANTED), added, SECRET) == (
+        "apps/Deployment:shop/web .spec.paused: nothing -> true (by kubectl-edit)",
+    )
+    assert extras_in(WANTED, found, Extras.KEEP) == ()
+    assert extras_in(WANTED, live(paused=True), Extras.STRICT) == ()
 
 
 def test_many_changes_are_cut_with_a_count():
