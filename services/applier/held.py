@@ -40,5 +40,5 @@ def _holds(entry: Ownership, path: Path) -> bool:
 
 
 def _is_one_of(entry: Ownership, managers: Iterable[str], subresource: str | None) -> bool:
-    named = any(fnmatchcase(entry.manager, glob) for glob in managers)
-    return named and subresource in {None, entry.subresource}
+    fits = subresource is None or subresource == entry.subresource
+    return fits and any(fnmatchcase(entry.manager, glob) for glob in managers)
