@@ -27,6 +27,8 @@ from tests.support.bus import QUICK
 from tests.support.line import PROGRAMS, Child, Line, until
 
 SERVER = "nats-server"
+PATIENCE_S = 180
+"""Who comes after the killed waits by rule: 10 s for what was in hand, 15 s for a lease, 15 s more to delete."""
 Point = tuple[str, int, bool]
 """`module:Class:function`, which call of it, and whether before it did its work."""
 TOKEN = "a" * 43
@@ -58,11 +60,14 @@ class MortalChild(Child):
     def command(self):
         return armed(self.points.pop(0), *self.arguments) if self.points else super().command()
 
+    def ended(self):
+        return self.process.returncode is not None
+
     async def revived(self):
         """Return once the program has killed itself at every point, and was started again after each."""
         while True:
             last = not self.points
-            await until(lambda: self.process.returncode is not None, what=lambda: f"it dies: {self.tail()}")
+            await until(self.ended, what=lambda: f"it dies: {self.tail()}", deadline_s=PATIENCE_S)
             assert self.process.returncode == -signal.SIGKILL, self.tail()
             await self.start()
             if last:
@@ -116,6 +121,9 @@ class Apart(Line):
             return True
 
         await until(answers, what=lambda: f"API: {self.children['auditor'].tail()}")
+
+    async def wait(self, commit, stage="healthy", deadline_s=PATIENCE_S):
+        await super().wait(commit, stage, deadline_s)
 
     async def progress(self, stage="healthy", **selection):
         """Return how far a commit came; an API that is away says so as a state."""
