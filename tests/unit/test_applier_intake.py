@@ -62,8 +62,8 @@ def test_an_object_is_sent_with_namespace_label_and_owner_b8():
     }
 
 
-def test_pod_templates_are_left_alone_b8():
-    template = {"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}
+def test_pod_templates_and_selectors_are_left_alone_b8_b9():
+    template = {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}}}}
 
     wanted = only(taken(made("Deployment", version="apps/v1", namespace="x", **template)))
 

@@ -28,7 +28,7 @@ from services.applier.plan import (
     prune_obstacle,
     settled,
 )
-from services.applier.policy import Leave, Policy
+from services.applier.policy import Hook, Leave, Phase, Policy
 from services.applier.state import Absent, Entry, Header, Inventory, Present, Unknown, Wanted, Why
 from services.applier.tracking import owner_value
 from shared.core.objects import ObjectKey
@@ -180,7 +180,7 @@ def test_what_may_be_taken_over_is(live, options, policy):
     assert isinstance(steps(todo)[A], Patch)
 
 
-def test_two_apps_never_fight_over_an_object_g5():
+def test_two_apps_never_fight_over_an_object_g5_g6():
     todo = decided([wanted(A)], {A: present(A, owner="api")}, others={A})
 
     assert steps(todo)[A].reason is SkipReason.CONFLICT
@@ -251,6 +251,38 @@ def left(live, known, permission=None, options=OPTIONS, **more):
     permission = permission or release({B: wanted(B)}, [known.key])
     todo = decided([wanted(B)], {known.key: live, B: present(B)}, owned, permission, options, **more)
     return steps(todo)[known.key], todo
+
+
+def test_what_controllers_made_is_never_named_f10():
+    claim = key("data-db-0", "PersistentVolumeClaim")
+    _, todo = left(present(A), entry(A), release({B: wanted(B)}, [A, claim]))
+    removed = decided([], {claim: present(claim)}, inventory(), release({}, [claim], removed=True))
+
+    assert claim not in steps(todo)
+    assert not list(removed.steps())
+
+
+def test_what_a_person_typed_is_drift_and_what_a_controller_set_is_none_i3():
+    typed = {A: present(A, writers=("kubectl-edit",))}
+    found = decided([wanted(A)], typed, inventory(entry(A)))
+    forbidden = decided([wanted(A, policy=Policy(takeover=False))], typed, inventory(entry(A)))
+    status = decided([wanted(A)], {A: present(A, managers=("kube-controller-manager",))}, inventory(entry(A)))
+
+    assert steps(found)[A] == Patch(wanted(A), "u1", Cause.DRIFT, takes_over=True)
+    assert steps(forbidden)[A].reason is steps(status)[A].reason is SkipReason.UNCHANGED
+
+
+def test_what_is_made_anew_keeps_its_order_and_starts_no_hook_i13():
+    account, deployment, job = key("s", "ServiceAccount"), key("d", "Deployment", "apps"), key("j", "Job", "batch")
+    hook = wanted(job, policy=Policy(hook=Hook(Phase.AFTER)), wave=1)
+    known = inventory(entry(account), entry(deployment), entry(job), bundle="before")
+    gone = dict.fromkeys((account, deployment, job), Absent())
+
+    todo = decided([wanted(deployment), wanted(account), hook], gone, known)
+
+    assert [step.key for stage in todo.applies for step in stage.steps] == [account, deployment, job]
+    assert [step.cause for step in todo.steps() if isinstance(step, Create)] == [Cause.DRIFT, Cause.DRIFT]
+    assert steps(todo)[job].reason is SkipReason.UNCHANGED
 
 
 def test_an_expected_deletion_with_proof_happens_a04():
