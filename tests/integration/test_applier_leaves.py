@@ -179,3 +179,16 @@ async def test_two_apps_bring_the_same_namespace(agent, sim):
     assert sim.store.get("v1", "Namespace", "", "shop")["metadata"]["annotations"]["towline.dev/owner"].startswith(
         "web:"
     )
+
+
+async def test_a_suspended_app_is_not_removed_before_it_is_resumed(agent, sim):
+    """F14: a tombstone waits, like everything else."""
+    await agent.release("web", [config_map("one")])
+    await agent.reported(generation=1, result="succeeded")
+    await agent.release("web", removed=True, suspend={"reason": "maintenance", "by": "ada", "until": ""})
+    await agent.stands("web", sync="Suspended")
+    kept = sim.store.get("v1", "ConfigMap", "web", "one")
+    await agent.change("web", suspend=None)
+    await agent.until(lambda: sim.store.get("v1", "ConfigMap", "web", "one") is None)
+
+    assert kept is not None

@@ -253,6 +253,14 @@ def left(live, known, permission=None, options=OPTIONS, **more):
     return steps(todo)[known.key], todo
 
 
+def test_what_is_being_deleted_is_made_anew_only_when_it_is_gone_d6():
+    dying = decided([wanted(A)], {A: present(A, deleting=True, finalizers=("x/y",))}, inventory(entry(A)))
+    gone = decided([wanted(A)], {A: Absent()}, inventory(entry(A)))
+
+    assert steps(dying)[A] == Skip(A, SkipReason.TERMINATING, "x/y")
+    assert steps(gone)[A] == Create(wanted(A), Cause.DRIFT)
+
+
 def test_what_controllers_made_is_never_named_f10():
     claim = key("data-db-0", "PersistentVolumeClaim")
     _, todo = left(present(A), entry(A), release({B: wanted(B)}, [A, claim]))
