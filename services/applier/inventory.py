@@ -18,6 +18,7 @@ from typing import Any
 from services.applier.kube.mapper import Resource
 from services.applier.kube.reflector import pages
 from services.applier.kube.session import APPLY, WRITE_TIMEOUT_S, Reply, Request, Session
+from services.applier.lease import LostLeaseError
 from services.applier.state import Entry, Header, Inventory
 from services.applier.tracking import MANAGER
 from services.applier.verify import Accepted
@@ -117,7 +118,8 @@ class Storage:
         """Store an app's inventory; what did not change is not sent.
 
         Raises:
-            StorageError: the cluster refused, or somebody else wrote it: two agents run.
+            StorageError: the cluster refused.
+            LostLeaseError: somebody else wrote it: two agents run, or the cluster's store was restored.
             ClusterUnreachableError: it did not answer.
         """
         app = inventory.header.app
@@ -161,7 +163,11 @@ class Storage:
                 shelf = None
             elif found.ok and found.body is not None:
                 # The new content: an earlier attempt arrived, and its answer got lost.
-                shelf = _shelf_of(found.body, expected={shelf.digest, _digest(content)}) or shelf
+                known = _shelf_of(found.body, expected={shelf.digest, _digest(content)})
+                if known is None:
+                    # Never to be overcome by trying again: what is remembered here is not what the cluster knows (N5).
+                    raise LostLeaseError(f"Secret {_name(app, number)} is not as this agent wrote it: it starts over")
+                shelf = known
             reply = await self._put(app, number, content, shelf)
         if not reply.ok or reply.body is None:
             raise _refused(reply, _name(app, number))

@@ -21,6 +21,7 @@ from services.applier.errors import ErrorClass
 from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake, Place, intake
 from services.applier.kube.mapper import MAX_AGE_S
+from services.applier.lease import LostLeaseError
 from services.applier.options import Drift, OnError, Options, options_of
 from services.applier.planned import Failed, SkipReason
 from services.applier.restraint import Fights
@@ -218,8 +219,7 @@ class Target:
             if self.active is None or trigger == "release":
                 return
             release = self.active
-            older = await self._again(release)
-            if older is None:
+            if (older := await self._again(release)) is None:
                 return
             taken = older
         except TransientError as error:
@@ -232,6 +232,8 @@ class Target:
             self._postpone(error)
             self._hold("ClusterReplaced", error.message)
             return
+        except LostLeaseError:
+            raise  # whatever is remembered is not to be trusted: all starts over with the lease
         except TowlineError as error:
             self._postpone(error)
             return

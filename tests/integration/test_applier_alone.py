@@ -199,3 +199,17 @@ async def test_after_a_killed_agent_deletions_wait_and_the_release_is_applying_m
     assert [data_of(sim, name) for name in ("one", "two", "fixed")] == [{"a": "2"}, None, {"a": "2"}]
     assert (report.result, report.settled) == ("succeeded", True)
     assert (report.counts.patched, report.counts.pruned, report.counts.failed) == (2, 1, 0)
+
+
+async def test_an_inventory_that_became_an_older_one_is_read_again(agent, sim):
+    """N5: as after a restored etcd: what this agent remembers is not what its cluster knows, and is given up."""
+    await applied(agent)
+    older = sim.store.get("v1", "Secret", "towline", "towline-inventory-web-0")
+    await agent.release("web", [config_map("one"), config_map("two"), config_map("three")])
+    await agent.reported(generation=2)
+    sim.store.patch(older, {"data": older["data"]})
+    await agent.release("web", [config_map("one"), config_map("three", a="2")])
+    report = await agent.reported(generation=3, settled=True)
+
+    assert (report.result, report.counts.pruned) == ("succeeded", 1)
+    assert [data_of(sim, name) for name in ("one", "two", "three")] == [{"a": "1"}, None, {"a": "2"}]

@@ -76,3 +76,12 @@ async def real_agent(bus_server, api_server, cluster_access, tmp_path):
         async with running(pen.settings(cluster, namespace=f"towline-{cluster.name}")):
             yield pen
         await api_server.ask("DELETE", f"/api/v1/namespaces/towline-{cluster.name}")
+
+
+@pytest.fixture
+async def own_agent(bus_server, control_plane, tmp_path):
+    """The pen of an agent that runs in the test's own control plane."""
+    async with asking(FixedCredentials(control_plane.access)) as server:
+        cluster = await cluster_of(server, control_plane.access)
+    async with holding_pen(bus_server, cluster, tmp_path) as pen, running(pen.settings(cluster)):
+        yield pen

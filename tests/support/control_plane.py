@@ -92,10 +92,11 @@ class Program:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._process = None
 
     def check(self):
         """Fail when it ended by itself."""
-        if self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
             lines = self._log.read_text("utf-8", "replace").splitlines()
             raise AssertionError(f"{self._log.stem} ended: {lines[-5:]}")
 
@@ -161,7 +162,7 @@ class ControlPlane:
             async with asyncio.timeout(START_S):
                 while not await _answered(true):
                     for program in self.programs.values():
-                        program.check() if program._process else None
+                        program.check()
                     await asyncio.sleep(0.03)  # other programs' state: nothing here can wait for it but by asking
         except TimeoutError:
             raise AssertionError(f"{what} not ready after {START_S:g} s: see {self.folder}") from None
