@@ -8,6 +8,7 @@ last: a crash in between leaves entries twice, never none.
 from __future__ import annotations
 
 import gzip
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
@@ -33,7 +34,7 @@ APP_LABEL = "towline.dev/inventory"
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 _FORCE = {"fieldManager": MANAGER, "force": "true"}
-_DAMAGE = (KeyError, TypeError, ValueError, OSError, EOFError)
+_DAMAGE = (LookupError, TypeError, ValueError, OSError, EOFError, zlib.error)
 _HEADER = tuple(each.name for each in fields(Header))
 _ACCEPTED = tuple(each.name for each in fields(Accepted))
 
@@ -255,7 +256,9 @@ def _inventory_of(app: str, contents: Mapping[int, bytes], damage: str) -> tuple
             raise DamagedInventoryError(f"the inventory of {app} lacks some of its {head['shards']} Secrets")
         header = Header(**dict(zip(_HEADER, head["header"], strict=False)))
         return Inventory(header, entries), Accepted(**dict(zip(_ACCEPTED, head["accepted"], strict=False)))
-    except (KeyError, TypeError, ValueError, PermanentError) as error:
+    except DamagedInventoryError:
+        raise
+    except (*_DAMAGE, PermanentError) as error:
         raise DamagedInventoryError(f"the inventory of {app} cannot be read: {error}") from error
 
 

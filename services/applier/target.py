@@ -208,9 +208,6 @@ class Target:
         started = _now()
         release = self.release
         assert release is not None  # noqa: S101 - a trigger is only given with a release
-        if self.app in self._tools.damaged:
-            self._hold("InventoryDamaged", self._tools.damaged[self.app])
-            return
         try:
             # What was asked for, or failed before, may turn on a kind that is served by now.
             taken = await self._taken_in(release, anew=trigger in {"sync", "resume"} or bool(self._due.failures))
@@ -224,6 +221,9 @@ class Target:
             taken = older
         except TransientError as error:
             self._postpone(error)
+            return
+        if self.app in self._tools.damaged:
+            self._hold("InventoryDamaged", self._tools.damaged[self.app])
             return
         self.active = release
         try:
