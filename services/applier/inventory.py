@@ -256,8 +256,6 @@ def _inventory_of(app: str, contents: Mapping[int, bytes], damage: str) -> tuple
             raise DamagedInventoryError(f"the inventory of {app} lacks some of its {head['shards']} Secrets")
         header = Header(**dict(zip(_HEADER, head["header"], strict=False)))
         return Inventory(header, entries), Accepted(**dict(zip(_ACCEPTED, head["accepted"], strict=False)))
-    except DamagedInventoryError:
-        raise
     except (*_DAMAGE, PermanentError) as error:
         raise DamagedInventoryError(f"the inventory of {app} cannot be read: {error}") from error
 
