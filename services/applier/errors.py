@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from services.applier.rights import advice
 from shared.core.canonical import NotJSONError, decode
 from shared.core.objects import ObjectKey
 
@@ -120,7 +121,7 @@ def classify(answer: Answer, key: ObjectKey | None = None) -> Failure:
     return Failure(
         error,
         redacted(said.text) or f"HTTP {answer.status}",
-        _HINTS.get(error, ""),
+        (advice(said.text) if answer.status == 403 else "") or _HINTS.get(error, ""),
         said.retry_after_s,
         said.conflicts(),
         said.fields,
@@ -296,7 +297,7 @@ _HINTS: Mapping[ErrorClass, str] = {
     ErrorClass.IMMUTABLE: "give the object a new name, or set onImmutable: recreate",
     ErrorClass.CONFLICT: "set conflicts: force to take the fields, or take them out of the manifest",
     ErrorClass.REPLACED: "the object was deleted or made anew by somebody; it is decided again in the next run",
-    ErrorClass.FORBIDDEN: "grant the agent's service account the right that the message names",
+    ErrorClass.FORBIDDEN: "a rule of this cluster that is not about permissions forbids the object: see the message",
     ErrorClass.IMPERSONATION_FORBIDDEN: "grant the agent the right to impersonate this service account",
     ErrorClass.UNAUTHENTICATED: "the agent's credential for this cluster is no longer accepted: renew it",
     ErrorClass.QUOTA: "raise the quota of the namespace, or ask for less",

@@ -26,6 +26,7 @@ from services.applier.planned import (
     Step,
 )
 from services.applier.reports import Counts, Hold, ObjectFailure
+from services.applier.rights import advice
 from services.applier.settle import settled
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
@@ -114,7 +115,8 @@ def _failures(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> Iterator[Obj
     for step in todo.steps():
         outcome = outcomes.get(step.key)
         if isinstance(step, Skip) and step.reason.failed:
-            yield ObjectFailure(str(step.key), step.reason.value, step.detail, _HINTS.get(step.reason, ""))
+            hint = advice(step.detail) or _HINTS.get(step.reason, "")
+            yield ObjectFailure(str(step.key), step.reason.value, step.detail, hint)
         elif isinstance(outcome, Failed):
             yield _failure(step.key, outcome.failure)
 
