@@ -71,7 +71,8 @@ class Execution:
         if await self._applies():
             obstacle = prune_obstacle(self.todo, self.outcomes)
             for stage in self.todo.prunes:
-                if obstacle:
+                # What is newer may want the objects back (F2, M6).
+                if obstacle := obstacle or (SUPERSEDED if self.superseded() else ""):
                     self._block(stage, obstacle)
                 else:
                     await self._stage(stage)

@@ -156,6 +156,23 @@ async def test_a_kill_after_any_request_is_repaired_by_the_next_start(pen, sim, 
     assert not names & {"two", "old"}
 
 
+async def test_a_newer_release_takes_over_between_waves_and_nothing_is_pruned_for_the_older_one(agent, sim):
+    """M6, F2: what was sent is waited for; what the older one would have deleted is wanted again, and never went."""
+    await applied(agent, config_map("one"), config_map("two"))
+    uid = sim.store.get("v1", "ConfigMap", "web", "two")["metadata"]["uid"]
+    sim.faults.hang_next(match=lambda each: each.method == "PATCH" and each.path.endswith("/configmaps/one"))
+    await agent.release("web", [config_map("one", a="2")])
+    await eventually(lambda: sum(each.path.endswith("/configmaps/one") for each in sim.requests) > 1)
+    await agent.release("web", [config_map("one", a="3"), config_map("two")])
+    await agent.stands("web", generation=3)
+    sim.faults.release()
+    await agent.reported(generation=2, result="superseded")
+    await agent.reported(generation=3, result="succeeded")
+
+    assert data_of(sim, "one") == {"a": "3"}
+    assert sim.store.get("v1", "ConfigMap", "web", "two")["metadata"]["uid"] == uid
+
+
 @pytest.mark.parametrize("how", ["deleted", "touched"])
 async def test_an_inventory_that_somebody_handled_is_written_again(agent, sim, how):
     """M1: the Secret is bound to its UID and version, and still no one can lock the agent out by touching it."""
