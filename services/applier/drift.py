@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.applier.diff import changes, extras_in, lines
-from services.applier.kube.session import ClusterUnreachableError, Request
+from services.applier.kube.session import ClusterUnreachableError, Request, Sender
 from services.applier.options import Extras, Options
 from services.applier.planned import Plan, Skip, SkipReason
 from services.applier.restraint import corrections
@@ -20,7 +20,13 @@ MAX_READ = 10
 
 
 async def drift_lines(
-    tools: Tools, todo: Plan, live: Mapping[ObjectKey, Live], wanted: Mapping[ObjectKey, Wanted], options: Options
+    tools: Tools,
+    sender: Sender,
+    todo: Plan,
+    live: Mapping[ObjectKey, Live],
+    wanted: Mapping[ObjectKey, Wanted],
+    *,
+    options: Options,
 ) -> tuple[str, ...]:
     """Return what somebody else did, read before it is undone; who deleted something nobody can say."""
     keys = {step.key for step in corrections(todo)}
@@ -31,19 +37,19 @@ async def drift_lines(
             case Absent():
                 told.append(f"{key} was deleted")
             case Present() as present:
-                fields = await _fields(tools, wanted[key], options) if number < MAX_READ else ()
+                fields = await _fields(tools, sender, wanted[key], options) if number < MAX_READ else ()
                 told += fields or (_in_short(key, present),)
     return tuple(told[:MAX_LINES])
 
 
-async def _fields(tools: Tools, wanted: Wanted, options: Options) -> tuple[str, ...]:
+async def _fields(tools: Tools, sender: Sender, wanted: Wanted, options: Options) -> tuple[str, ...]:
     """Return the fields of one object that are not as they should be; empty when it cannot be read."""
     key = wanted.key
     resource = tools.mapper.find(key, wanted.version)
     if resource is None:
         return ()
     try:
-        reply = await tools.session.send(Request("GET", resource.path(key.namespace, key.name)), retries=1)
+        reply = await sender.send(Request("GET", resource.path(key.namespace, key.name)), retries=1)
     except ClusterUnreachableError:
         return ()
     if not reply.ok or reply.body is None:

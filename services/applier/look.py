@@ -15,8 +15,9 @@ from services.applier.errors import ErrorClass, Failure
 from services.applier.inventory import NAMESPACES
 from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.reflector import ListError, pages
-from services.applier.kube.session import METADATA, ClusterUnreachableError, Request, Session
+from services.applier.kube.session import METADATA, ClusterUnreachableError, Request, Sender
 from services.applier.observe import Observer
+from services.applier.remains import NAMESPACE
 from services.applier.state import Absent, Live, Unknown, Why
 from services.applier.tracking import present_of
 from shared.core.objects import ObjectKey, key_of
@@ -30,7 +31,10 @@ READERS = 8
 class Looker:
     """Reads the live state of objects."""
 
-    session: Session
+    session: Sender
+    """As whom objects are read."""
+    own: Sender
+    """The agent itself asks whether a namespace exists: few apps may read namespaces."""
     mapper: Mapper
     observer: Observer
 
@@ -62,7 +66,8 @@ class Looker:
     async def one(self, key: ObjectKey, resource: Resource) -> Live:
         """Read one object's metadata."""
         try:
-            reply = await self.session.send(Request("GET", resource.path(key.namespace, key.name), accept=METADATA))
+            sender = self.own if (key.group, key.kind) == NAMESPACE else self.session
+            reply = await sender.send(Request("GET", resource.path(key.namespace, key.name), accept=METADATA))
         except ClusterUnreachableError as error:
             return Unknown(Why.FAILED, error.message)
         if reply.ok and reply.body is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.reflector import pages
-from services.applier.kube.session import Session
+from services.applier.kube.session import Sender
 from shared.core.objects import Manifest, ObjectKey
 
 NAMESPACE = ("", "Namespace")
@@ -32,7 +32,7 @@ _ACCOUNT_OF = "kubernetes.io/service-account.name"
 class Remains:
     """Looks what is left."""
 
-    session: Session
+    session: Sender
     mapper: Mapper
 
     async def of(self, key: ObjectKey) -> str:

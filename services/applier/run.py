@@ -15,6 +15,7 @@ from services.applier.documents import ReleaseDocument
 from services.applier.drift import drift_lines
 from services.applier.execute import Execution
 from services.applier.kube.mapper import Resource
+from services.applier.kube.session import Impersonating, Sender
 from services.applier.look import Looker
 from services.applier.options import Conflicts, OnError, Options
 from services.applier.plan import plan, settled
@@ -70,9 +71,16 @@ class Run:
     healing: bool
     fights: Fights
     superseded: Callable[[], bool]
+    user: str = ""
+    """As whom everything of the app is read and written; empty: as the agent itself."""
     begun: Account | None = None
     """The run before, whose deletions had to wait: whoever is told hears of both as one."""
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def sender(self) -> Sender:
+        """Return who asks for objects of the app (O1)."""
+        return Impersonating(self.tools.session, self.user) if self.user else self.tools.session
 
     async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
         """Bring the cluster to `wanted`.
@@ -100,7 +108,7 @@ class Run:
             home=self.tools.home,
         )
         todo, contested = self.fights.restrained(todo, time.monotonic())
-        drift = await drift_lines(self.tools, todo, live, wanted, self.options)
+        drift = await drift_lines(self.tools, self.sender, todo, live, wanted, options=self.options)
         outcomes = await self._carry_out(todo, inventory)
         after = settled(todo, outcomes)
         if todo.writes or _differs(after, inventory):
@@ -136,7 +144,7 @@ class Run:
         execution = Execution(
             todo,
             Steps(
-                session=self.tools.session,
+                session=self.sender,
                 mapper=self.tools.mapper,
                 observer=self.tools.observer,
                 app=self.app,
@@ -146,7 +154,7 @@ class Run:
                 deletes_from=self.tools.deletes_from,
                 recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
                 warn=self.warnings.append,
-                remains=Remains(self.tools.session, self.tools.mapper),
+                remains=Remains(self.sender, self.tools.mapper),
                 ignore=self.options.ignore,
                 extras=self.options.taken,
                 yields=self.options.conflicts is Conflicts.YIELD,
@@ -164,7 +172,7 @@ class Run:
         tools = self.tools
         resources = self._follow(wanted, inventory.entries)
         await tools.observer.ready(resources, FIRST_LIST_S)
-        looker = Looker(tools.session, tools.mapper, tools.observer)
+        looker = Looker(self.sender, tools.session, tools.mapper, tools.observer)
         return await looker.live({*wanted, *inventory.entries}, coming=_coming(wanted.values()))
 
     def _found_again(self) -> dict[ObjectKey, Entry]:
@@ -191,13 +199,13 @@ class Run:
         unknown = await self.tools.desires.unknown(self.app, DESIRES_S)
         return f"what app {unknown} wants is not known yet" if unknown else ""
 
-    async def _healthy(self, keys: Iterable[ObjectKey]) -> str:
+    async def _healthy(self, keys: Iterable[ObjectKey], timeout_s: float) -> str:
         """Wait until objects do well, or until one has failed and none is on its way (J5); return which does not."""
         wanted, since = list(keys), time.monotonic()
         fail_fast = self.options.on_error is OnError.STOP
         while True:
             over, bad = waited(
-                wanted, self.tools.observer, Patience(time.monotonic(), since, self.options.timeout_s, fail_fast)
+                wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast)
             )
             if over or self.superseded():
                 return f"{bad} is not healthy" if bad else ""

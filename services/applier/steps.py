@@ -25,7 +25,7 @@ from services.applier.kube.session import (
     ClusterUnreachableError,
     Reply,
     Request,
-    Session,
+    Sender,
 )
 from services.applier.observe import Observer
 from services.applier.options import Extras, IgnoreRule
@@ -75,7 +75,7 @@ class StepFailedError(TransientError):
 class Steps:
     """The hands of one run."""
 
-    session: Session
+    session: Sender
     mapper: Mapper
     observer: Observer
     app: str

@@ -21,6 +21,7 @@ from services.applier.kube.session import (
     METADATA_LIST,
     ClusterUnreachableError,
     Request,
+    Sender,
     Session,
 )
 from shared.core.objects import ObjectKey, key_of
@@ -169,7 +170,7 @@ class Reflector:
 
 
 async def pages(
-    session: Session, resource: Resource, query: Mapping[str, str], *, metadata_only: bool = True, namespace: str = ""
+    session: Sender, resource: Resource, query: Mapping[str, str], *, metadata_only: bool = True, namespace: str = ""
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Yield a listing page by page; only one is held at a time.
 

@@ -11,8 +11,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 import aiohttp
 import orjson
@@ -83,8 +83,17 @@ class Request:
     content_type: str = JSON
     accept: str = JSON
     timeout_s: float = READ_TIMEOUT_S
+    impersonate: str = ""
+    """The user as whom it is asked; groups are never sent (O8), the server adds those of a service account."""
     fence: Callable[[], None] | None = field(default=None, repr=False)
     """Raises when this must not be sent any more; asked at each attempt, for one may wait long for its turn."""
+
+
+class Sender(Protocol):
+    """Sends requests as somebody."""
+
+    async def send(self, request: Request, *, retries: int = RETRIES) -> Reply:
+        """Return the answer, as `Session.send` does."""
 
 
 class Session:
@@ -178,6 +187,8 @@ class Session:
     async def _exchange(self, request: Request) -> Reply:
         client, access = await self._open()
         headers = {**self._headers(access), "Accept": request.accept}
+        if request.impersonate:
+            headers["Impersonate-User"] = request.impersonate
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         if request.fence is not None:
@@ -219,6 +230,18 @@ class Session:
                 self._client = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
                 self._access = access
             return self._client, access
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonating:
+    """Sends requests as another user, over the agent's own connection."""
+
+    session: Session
+    user: str
+
+    async def send(self, request: Request, *, retries: int = RETRIES) -> Reply:
+        """Return the answer that this user gets."""
+        return await self.session.send(replace(request, impersonate=self.user), retries=retries)
 
 
 async def _reply(response: aiohttp.ClientResponse) -> Reply:
