@@ -53,8 +53,8 @@ class Execution:
     options: Options
     superseded: Callable[[], bool]
     """Tells whether something newer waits: no further stage begins."""
-    healthy: Callable[[Iterable[ObjectKey]], Awaitable[str]]
-    """Waits until these objects do well; returns why they do not."""
+    healthy: Callable[[Iterable[ObjectKey], float], Awaitable[str]]
+    """Waits until these objects do well, for so many seconds; returns why they do not."""
     outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
     _unwaited: frozenset[ObjectKey] = field(init=False)
     """Objects whose health nobody waits for (J9)."""
@@ -117,7 +117,7 @@ class Execution:
             return f"{waiting[0]} waits"
         ended = {step.key for step in hooks}
         awaited = [key for key in wave if key not in self._unwaited | ended]
-        return await self.healthy(awaited) if self.options.wait else ""
+        return await self.healthy(awaited, self.options.timeout_s) if self.options.wait else ""
 
     async def _wave_failed(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
         if why := await self._hooks_ended(hooks):
@@ -131,7 +131,7 @@ class Execution:
             made = self.outcomes.get(step.key)
             if not isinstance(made, Applied):
                 continue
-            why = await self.healthy([step.key])
+            why = await self.healthy([step.key], self.options.hook_timeout_s)
             if why and self.superseded():
                 # It goes on by itself, and is waited for when this bundle is run again.
                 self.outcomes[step.key] = Blocked(SUPERSEDED)
@@ -208,7 +208,8 @@ class Execution:
         needs = step.wanted.needs if isinstance(step, Making) else ()
         if lacking := [key for key in needs if self._lacks(key)]:
             return str(lacking[0])
-        return await self.healthy([key for key in needs if key not in self._unwaited]) if needs else ""
+        awaited = [key for key in needs if key not in self._unwaited]
+        return await self.healthy(awaited, self.options.timeout_s) if awaited else ""
 
     def _lacks(self, key: ObjectKey) -> bool:
         return key in self._amiss or isinstance(self.outcomes.get(key), Failed | Blocked | Deferred)

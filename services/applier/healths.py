@@ -12,6 +12,7 @@ from services.applier.rulebook import Rulebook
 from shared.core.objects import Manifest, ObjectKey, group_of
 from shared.core.status import Health
 
+RUNNING = Status(Health.IN_PROGRESS, "HookRunning", "its pod did not end yet")
 APPLIED = Status(Health.IN_PROGRESS, "LatestGenerationNotObserved", "it was just applied")
 
 
@@ -37,12 +38,17 @@ class Healths:
         """Return the UID of an object that has done its work and goes away by itself; empty: it has not (J7)."""
         return self._done.get(key, "")
 
-    def judge(self, key: ObjectKey, manifest: Manifest, app: str, *, reports: bool) -> bool:
-        """Take an object as it is now; tell whether it does differently than before."""
+    def judge(self, key: ObjectKey, manifest: Manifest, app: str, *, reports: bool, hook: bool = False) -> bool:
+        """Take an object as it is now; tell whether it does differently than before.
+
+        A pod that is a hook does well when it has ended well, not when it is ready (K6).
+        """
         rule = self.rules.rule(group_of(manifest["apiVersion"]), manifest["kind"], app)
         if leaves_when_done(manifest):
             self._done[key] = manifest["metadata"]["uid"]
-        return self._take(key, health_of(manifest, rule, reports=reports))
+        found = health_of(manifest, rule, reports=reports)
+        unended = hook and _is_pod(key) and (manifest.get("status") or {}).get("phase") != "Succeeded"
+        return self._take(key, RUNNING if unended and found.health is Health.CURRENT else found)
 
     def applied(self, key: ObjectKey) -> None:
         """Take over that an object was just changed: what was known of it is about an older generation (J3)."""
@@ -65,3 +71,7 @@ class Healths:
         else:
             self._unwell_since.setdefault(key, self._clock())
         return True
+
+
+def _is_pod(key: ObjectKey) -> bool:
+    return (key.group, key.kind) == ("", "Pod")

@@ -180,7 +180,8 @@ class Observer:
             resource = self._followed[key.group, key.kind]
             # Items of a listing do not say what they are.
             whole = {**manifest, "apiVersion": resource.api_version, "kind": resource.kind}
-            differs = self._healths.judge(key, whole, owned_app(fresh.owner, key), reports=resource.reports)
+            hook = bool(fresh.run) and fresh.policy.hook is not None
+            differs = self._healths.judge(key, whole, owned_app(fresh.owner, key), reports=resource.reports, hook=hook)
         if differs or known is None or known != fresh:
             self._changed(key)
 

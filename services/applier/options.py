@@ -96,6 +96,8 @@ class Options:
     create_namespace: bool = True
     interval_s: float = 3600.0
     timeout_s: float = 300.0
+    hook_timeout_s: float = 600.0
+    """A migration takes longer than pods take to start (K6); a `timeout` counts for both."""
     retry_first_s: float = 10.0
     retry_max_s: float = 300.0
     on_error: OnError = OnError.CONTINUE
@@ -185,6 +187,10 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _UNITS))
 
 
+def _timeouts(value: Any) -> dict[str, float]:
+    return dict.fromkeys(("timeout_s", "hook_timeout_s"), seconds(value))
+
+
 def _retry(value: Any) -> dict[str, float]:
     names = {"first": "retry_first_s", "max": "retry_max_s"}
     return {names[name]: seconds(text) for name, text in dict(value).items()}
@@ -217,7 +223,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "extras": ("extras", Extras),
     "createNamespace": ("create_namespace", _truth),
     "interval": ("interval_s", seconds),
-    "timeout": ("timeout_s", seconds),
+    "timeout": ("", _timeouts),
     "retry": ("", _retry),
     "onError": ("on_error", OnError),
     "conflicts": ("conflicts", Conflicts),

@@ -204,9 +204,7 @@ class Run:
         wanted, since = list(keys), time.monotonic()
         fail_fast = self.options.on_error is OnError.STOP
         while True:
-            over, bad = waited(
-                wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast)
-            )
+            over, bad = waited(wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast))
             if over or self.superseded():
                 return f"{bad} is not healthy" if bad else ""
             # Nobody tells when one of many objects is well: they are looked at, in memory.

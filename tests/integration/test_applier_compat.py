@@ -87,6 +87,24 @@ async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
     assert uid(sim, "before") != failed
 
 
+async def test_a_pod_that_is_a_hook_is_waited_for_until_it_ended_well(agent, sim):
+    """K6: being ready is no success; and it may take ten minutes where nobody says otherwise."""
+    sim.state.settle = False
+    spec = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "a:1"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "migrate", "namespace": "web"}, "spec": spec}
+    await agent.release("web", [noted(pod, **{f"{ARGO}/hook": "PreSync"}), config_map("one")])
+    await eventually(lambda: sim.store.get("v1", "Pod", "web", "migrate"))
+    ready = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")]
+    sim.store.set_status(pod, {"phase": "Running", "conditions": ready})
+    await agent.release("other", [config_map("later")])
+    await agent.reported("other", result="succeeded")
+    assert not there(sim, "one")
+
+    sim.store.set_status(pod, {"phase": "Succeeded"})
+    await agent.reported("web", result="succeeded")
+    assert there(sim, "one")
+
+
 async def test_a_hook_for_failures_runs_when_a_delivery_failed(agent, sim):
     """K2: once a bundle, and never when all is well."""
     bundle = [config_map("one"), hook("after", "PostSync"), hook("alarm", "SyncFail")]

@@ -107,3 +107,11 @@ def test_what_is_no_duration(text):
 def test_run_as_is_never_ignored():
     with pytest.raises(UnsupportedOptionError):
         options_of({"runAs": "shop/deployer"})
+
+
+def test_hooks_have_ten_minutes_unless_the_app_says_how_long_things_may_take():
+    """K6."""
+    told = options_of({"timeout": "1m"}).options
+
+    assert (told.timeout_s, told.hook_timeout_s) == (60.0, 60.0)
+    assert (Options().timeout_s, Options().hook_timeout_s) == (300.0, 600.0)
