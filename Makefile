@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell deploy/newest-python)
 UV_VERSION := 0.13.9
+# Programs are started hundreds of times: they keep what they compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-slow test-long test-cluster control-plane check fmt lock bench
 
@@ -27,10 +29,10 @@ demo: setup ## Show the whole line on this machine with simulated clusters
 test: setup ## Run the fast tests
 	@$(BIN)/python -m pytest -m "not slow and not long and not cluster" -n auto
 
-test-slow: setup ## Run the replays and whole user stories
+test-slow: setup ## Run whole user stories, kill programs, lose buses
 	@$(BIN)/python -m pytest -m slow
 
-test-long: setup ## Kill programs, lose buses, deliver every commit of every history
+test-long: setup ## Deliver every commit of every real history
 	@$(BIN)/python -m pytest -m long
 
 test-cluster: setup ## Run the tests against a real Kubernetes; CLUSTER=context takes one of your kubeconfig

@@ -58,7 +58,7 @@ async def drifted(line, name):
     await until(healed, what=f"{name} heals")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_a_bus_that_dies_again_and_again_under_load_loses_nothing(filled):
     """A13, F06: killed fifty times while commits travel; every tip reaches the clusters or is superseded."""
     for number in range(50):
@@ -72,7 +72,7 @@ async def test_a_bus_that_dies_again_and_again_under_load_loses_nothing(filled):
     await judged(filled)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_what_the_bus_forgets_or_remembers_wrongly_is_repaired(filled):
     """A14, F07: wiped; an older store put back; a stream, then consumers deleted: each converges without a delete."""
     before = {cluster.name: len(history.writes(cluster)) for cluster in filled.clusters}
@@ -106,7 +106,7 @@ async def test_what_the_bus_forgets_or_remembers_wrongly_is_repaired(filled):
     await judged(filled)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_clusters_stay_and_heal_while_everything_else_is_gone(filled):
     """A01: programs killed, bus and database gone, git away: no write but healing, no delete; then all comes back."""
     for program in PROGRAMS:

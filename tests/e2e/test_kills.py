@@ -65,7 +65,7 @@ POINTS = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_programs_that_die_at_named_points_change_nothing(apart, local_git, podinfo):
     """A12, F01-F03: each dies in the middle of a commit's way, before or after it said or stored something."""
     commits = podinfo(15)
@@ -96,7 +96,7 @@ AGENT_POINTS = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_agents_that_die_at_any_step_of_a_commit_finish_it(apart, local_git, podinfo):
     """A12, F04, M4, I6: killed at each write to their clusters, and before and after they tell; one report of the end."""
     first = podinfo(2)[0]
@@ -119,7 +119,7 @@ async def test_agents_that_die_at_any_step_of_a_commit_finish_it(apart, local_gi
     await judged(line, tips)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 async def test_kills_at_random_moments_change_nothing(apart, local_git, podinfo):
     """A12, F01-F04: a program or an agent is killed while each commit travels."""
     commits = podinfo(2 + len((*PROGRAMS, *CLUSTERS)))
