@@ -39,7 +39,7 @@ def anything(_request: Request) -> bool:
 class Fault:
     """What happens to the next `count` requests that match."""
 
-    kind: Literal["answer", "hang", "reset"]
+    kind: Literal["answer", "hang", "reset", "cut"]
     count: int
     match: Match
     status: int = 0
@@ -118,6 +118,10 @@ class Faults:
         """Break the connection of the next `count` matching requests without an answer."""
         self._armed.append(Fault("reset", count, match))
 
+    def cut_next(self, count: int = 1, *, match: Match = anything) -> None:
+        """Carry out the next `count` matching requests, and break the connection in the middle of the answer."""
+        self._armed.append(Fault("cut", count, match))
+
     def freeze(self) -> None:
         """Let every request wait until `thaw`: the server accepts connections and says nothing."""
         self._running.clear()
@@ -132,8 +136,8 @@ class Faults:
         self._released.set()
         self._released = asyncio.Event()
 
-    async def meet(self, request: Request) -> None:
-        """Let a request meet the fault meant for it, if there is one.
+    async def meet(self, request: Request) -> bool:
+        """Let a request meet the fault meant for it, if there is one; tell whether its answer is to be cut.
 
         Raises:
             ConnectionReset: the connection is to be broken.
@@ -144,7 +148,7 @@ class Faults:
             raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(request)))
         fault = next((one for one in self._armed if one.match(request)), None)
         if fault is None:
-            return
+            return False
         fault.count -= 1
         if fault.count <= 0:
             self._armed.remove(fault)
@@ -153,8 +157,9 @@ class Faults:
                 await self._released.wait()
             case "reset":
                 raise ConnectionReset
-            case _:
+            case "answer":
                 raise FakedAnswer(fault)
+        return fault.kind == "cut"
 
 
 def body_of(fault: Fault) -> tuple[Any, bool]:

@@ -189,7 +189,7 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
         {name: asked[name] for name in ("preconditions", "propagationPolicy") if name in asked},
     )
     cluster.requests.append(seen)
-    await cluster.faults.meet(seen)
+    cut = await cluster.faults.meet(seen)
     # kubectl sends no credentials over plain http: none at all is let in, wrong ones are not.
     if request.headers.get("Authorization", f"Bearer {cluster.token}") != f"Bearer {cluster.token}":
         raise UNAUTHORIZED
@@ -197,7 +197,21 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
         review = reviews.reviewed(mapping(body), cluster.faults.forbids, seen.impersonates)
         return web.Response(body=orjson.dumps(review), status=201, content_type=JSON)
     found = document(cluster.state, request, path)
-    return found if found is not None else await api.answer(cluster.state, request, path, body)
+    answer = found if found is not None else await api.answer(cluster.state, request, path, body)
+    return await _cut(request, answer) if cut else answer
+
+
+async def _cut(request: web.BaseRequest, whole: web.StreamResponse) -> web.StreamResponse:
+    """Send the first half of an answer.
+
+    Raises:
+        ConnectionReset: always.
+    """
+    body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b"{}"
+    part = web.StreamResponse(status=whole.status, headers={"Content-Length": str(len(body)), "Content-Type": JSON})
+    await part.prepare(request)
+    await part.write(body[: len(body) // 2])
+    raise ConnectionReset
 
 
 def _refusal(refused: RefusedError) -> web.Response:
