@@ -100,6 +100,7 @@ class Agent:
             deletes_from=lambda: lease.deletes_from,
             accepted=lambda: self._desire.accepted,
             changed=self._reporting.changed,
+            policy=settings.policy,
             stopping=means.life.stopping.is_set,
             bus=means.bus,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -15,6 +16,7 @@ from services.applier.limits import is_encrypted, size_trouble
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
 from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Policy, Renew
 from services.applier.state import Inventory, Wanted
+from services.applier.tenancy import ServiceAccount, Tenancy
 from shared.core.canonical import encode
 from shared.core.objects import Manifest, ObjectKey, group_of, interned, key_of
 from shared.errors import Finding, FindingsError
@@ -47,6 +49,10 @@ class Place:
     compat: bool = True
     bundle: str = ""
     """The bundle's digest."""
+    tenancy: Tenancy = field(default_factory=Tenancy)
+    """Within which fences."""
+    strangers: AbstractSet[str] = frozenset()
+    """Apps of other tenants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Intake:
 
     wanted: Mapping[ObjectKey, Wanted]
     warnings: tuple[str, ...] = ()
+    account: ServiceAccount | None = None
+    """As whom it is applied; None: as the agent itself."""
 
 
 def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> Intake:
@@ -112,6 +120,7 @@ class _Taking:
             self.refuse("object.namespace", f"{key} has no namespace, and its app names no default")
             return True
         key = key._replace(namespace=key.namespace or self.place.namespace if namespaced else "")
+        self._check_tenancy(key, asks.policy)
         before = self.inventory.entries.get(key)
         self._add(manifest, before.key if before else interned(key), asks)
         return True
@@ -187,6 +196,13 @@ class _Taking:
         for name in annotations:
             if str(name).startswith(f"{GROUP}/") and name not in _RESERVED and name not in NAMES:
                 self.warnings.append(f"{key}: annotation {name} is not known to this agent: it changes nothing")
+
+    def _check_tenancy(self, key: ObjectKey, policy: Policy) -> None:
+        if why := self.place.tenancy.trouble(key):
+            self.refuse("object.fenced", f"{key} may not come with this app: {why}")
+        if policy.transfer_from in self.place.strangers:
+            why = f"takes over from app {policy.transfer_from!r}, which another tenant owns"
+            self.refuse("object.fenced", f"{key} {why}", "let that app give the object up first")
 
     def _check_emptied(self, found: Wanted) -> None:
         """Refuse an object that lost its whole body (A14): applying it would delete every field that we own."""

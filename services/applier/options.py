@@ -9,13 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from services.applier.health.rules import HealthCheck, check_of
-from shared.errors import PermanentError
-
-
-class UnsupportedOptionError(PermanentError):
-    """An option demands what this version cannot do, and ignoring it would do harm."""
-
-    code = "option.unsupported"
 
 
 class Drift(StrEnum):
@@ -129,19 +122,12 @@ class Read:
 
 
 def options_of(release_options: Mapping[str, Any]) -> Read:
-    """Return the options of a release; a value that is not understood leaves the default and gives a warning.
-
-    Raises:
-        UnsupportedOptionError: an option that must not be ignored is not known to this version.
-    """
+    """Return the options of a release; a value that is not understood leaves the default and gives a warning."""
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for name, value in release_options.items():
-        if value is None or _LATER.get(name, ...) == value:
+        if value is None or name in _TENANCY or _LATER.get(name, ...) == value:
             continue
-        if name == "runAs":
-            # Going on with the agent's own rights would give a tenant more than it was granted.
-            raise UnsupportedOptionError(f"runAs: {value} is not supported by this agent", hint="upgrade the agent")
         if name not in _READERS:
             warnings.append(f"option {name!r} is not known to this agent: it changes nothing")
             continue
@@ -238,11 +224,12 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "suspend": ("", _suspension),
     "compat": ("compat", _truth),
 }
+# Read by `services.applier.tenancy`, together with what the cluster's owner allows.
+_TENANCY = frozenset({"runAs", "fence"})
 # Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
 _LATER: Mapping[str, Any] = {
     "atomic": False,
     "preflight": "none",
     "dependsOn": [],
-    "runAs": "",
     "windows": [],
 }

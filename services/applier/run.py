@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from services.applier.account import confirm_account
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import drift_lines
 from services.applier.execute import Execution
@@ -25,6 +26,7 @@ from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Wanted
 from services.applier.steps import CRD, Steps
 from services.applier.summary import Summary, summary
+from services.applier.tenancy import ServiceAccount
 from services.applier.tools import Tools
 from services.applier.tracking import is_ours
 from services.applier.wellness import Patience, waited
@@ -71,8 +73,8 @@ class Run:
     healing: bool
     fights: Fights
     superseded: Callable[[], bool]
-    user: str = ""
-    """As whom everything of the app is read and written; empty: as the agent itself."""
+    account: ServiceAccount | None = None
+    """As whom everything of the app is read and written; None: as the agent itself."""
     begun: Account | None = None
     """The run before, whose deletions had to wait: whoever is told hears of both as one."""
     warnings: list[str] = field(default_factory=list)
@@ -80,14 +82,17 @@ class Run:
     @property
     def sender(self) -> Sender:
         """Return who asks for objects of the app (O1)."""
-        return Impersonating(self.tools.session, self.user) if self.user else self.tools.session
+        return Impersonating(self.tools.session, self.account.user) if self.account else self.tools.session
 
     async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
         """Bring the cluster to `wanted`.
 
         Raises:
+            AccountMissingError: the app's service account does not exist; nothing was done.
             TowlineError: the inventory could not be written, so nothing (more) was done.
         """
+        if self.account is not None:
+            await confirm_account(self.tools.session, self.account)
         live = await self._look(wanted, inventory)
         if not inventory.header.generation and (lost := self._found_again()):
             inventory = Inventory(replace(inventory.header, recovered=True), lost)

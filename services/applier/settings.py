@@ -15,6 +15,7 @@ from services.applier.kube.credentials import (
     PodCredentials,
 )
 from services.applier.kube.throttle import MAX_IN_FLIGHT
+from services.applier.tenancy import LocalPolicy
 from shared.core.names import name_problem
 from shared.errors import PermanentError
 
@@ -71,6 +72,8 @@ class ApplierSettings:
     """Labels that this cluster asks for; the fleet decides which of them count."""
     sensitive: frozenset[tuple[str, str]] = frozenset()
     """(group, kind) of custom resources that hold secrets: of these no value leaves the agent (P6)."""
+    policy: LocalPolicy = field(default_factory=LocalPolicy)
+    """Which apps may do what here, whatever was released."""
     strict_tls: bool = True
     in_flight: int = MAX_IN_FLIGHT
     """Requests to the API server at one time."""

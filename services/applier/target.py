@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 
 import structlog
 
+from services.applier.account import AccountMissingError
 from services.applier.cluster import OtherClusterError
-from services.applier.content import pieces
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.errors import ErrorClass
 from services.applier.finished import is_done, remembered
-from services.applier.intake import Intake, Place, intake
-from services.applier.kube.mapper import MAX_AGE_S
+from services.applier.intake import Intake
 from services.applier.lease import LostLeaseError
 from services.applier.options import Drift, OnError, Options, options_of
 from services.applier.planned import Failed, SkipReason
@@ -28,8 +27,10 @@ from services.applier.restraint import Fights
 from services.applier.run import Account, Run
 from services.applier.state import Entry, Header, Inventory, Present
 from services.applier.takeover import takes
+from services.applier.taking import taken_in
+from services.applier.tenancy import tenant_of
 from services.applier.tools import Tools
-from services.applier.verify import RefusedError, bundle_objects, bundle_of
+from services.applier.verify import RefusedError, bundle_of
 from services.applier.wellness import Patience, Wellness, wellness
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
@@ -37,6 +38,7 @@ from shared.errors import PermanentError, TowlineError, TransientError
 
 PERMANENT_RETRY_S = 1800.0
 SUSPENDED_LOOK_S = 5.0
+LEFT_NAMED = 20
 _NEVER = Present("")
 _WAITS = frozenset(
     {ErrorClass.NAMESPACE_TERMINATING, ErrorClass.NAMESPACE_MISSING, ErrorClass.UNKNOWN_KIND, ErrorClass.TERMINATING}
@@ -100,6 +102,7 @@ class Target:
 
     def give(self, release: ReleaseDocument, key: str, cluster_suspended: dict[str, str] | None) -> None:
         """Take a verified release; the same one again changes nothing but the suspension."""
+        self._tools.tenants[self.app] = tenant_of(self.app, release.options, self._tools.policy)
         if release != self.release:
             self._fresh = True
             self._due.failures = 0
@@ -226,18 +229,24 @@ class Target:
             self._hold("InventoryDamaged", self._tools.damaged[self.app])
             return
         self.active = release
+        account = await self._acted(release, taken, trigger, started)
+        if account is not None:
+            await self._conclude(release, account, trigger, started)
+
+    async def _acted(self, release: ReleaseDocument, taken: Intake, trigger: str, started: datetime) -> Account | None:
+        """Run, or say why nothing could be done."""
         try:
-            account = await self._act(release, taken, trigger)
+            return await self._act(release, taken, trigger)
         except OtherClusterError as error:
             self._postpone(error)
             self._hold("ClusterReplaced", error.message)
-            return
+        except AccountMissingError as error:
+            await self._stand_without(release, error, started)
         except LostLeaseError:
             raise  # whatever is remembered is not to be trusted: all starts over with the lease
         except TowlineError as error:
             self._postpone(error)
-            return
-        await self._conclude(release, account, trigger, started)
+        return None
 
     async def _again(self, release: ReleaseDocument) -> Intake | None:
         """Take in the release that still counts while a newer one is refused."""
@@ -249,38 +258,9 @@ class Target:
 
     async def _taken_in(self, release: ReleaseDocument, *, anew: bool = False) -> Intake:
         """Return the bundle's objects, verified to the last byte and ready to be sent."""
-        tools = self._tools
         read = options_of(release.options)
         self.options = read.options
-        tools.observer.judge_by(self.app, read.options.health_checks)
-        known = tools.mapper.round
-        await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
-        taken = await self._intake(release, read.options)
-        if tools.mapper.round == known and any(not tools.mapper.serves(key.group, key.kind) for key in taken.wanted):
-            # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
-            await tools.mapper.refresh(older_than_s=0.0)
-            taken = await self._intake(release, read.options)
-        tracked = {key: wanted.content for key, wanted in taken.wanted.items() if wanted.tracked}
-        tools.desires.settle(self.app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
-        return Intake(taken.wanted, (*read.warnings, *taken.warnings))
-
-    async def _intake(self, release: ReleaseDocument, options: Options) -> Intake:
-        """Return the bundle's objects as they are to be sent, as far as the kinds are known now."""
-        if release.removed or release.bundle is None:
-            return Intake({})
-        tools = self._tools
-        sealed = await tools.content.bundle(tools.bus, release.bundle)
-        place = Place(
-            cluster=tools.cluster,
-            app=self.app,
-            namespace=options.namespace,
-            scopes=tools.mapper.scopes(),
-            secret=tools.digest_key,
-            create_namespace=options.create_namespace,
-            compat=options.compat,
-            bundle=release.bundle.digest,
-        )
-        return intake(bundle_objects(pieces(sealed, release.bundle), release.bundle), place, self.inventory)
+        return await taken_in(self._tools, release, read, self.inventory, anew=anew)
 
     async def _act(self, release: ReleaseDocument, taken: Intake, trigger: str) -> Account:
         run = Run(
@@ -292,6 +272,7 @@ class Target:
             healing=trigger in {"drift", "verify"},
             fights=self._fights,
             superseded=lambda: self._fresh or self._tools.stopping(),
+            account=taken.account,
             begun=self._begun,
             warnings=list(taken.warnings),
         )
@@ -353,6 +334,14 @@ class Target:
         self._due.retry_at = float("inf")
         log.warning("release_refused", app=self.app, code=error.code, error=error.message, runs=held or "")
         await self._tools.reporter.refused(self, release, error, started)
+
+    async def _stand_without(self, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+        """Without its account an app is left alone (O2), and one that is to be removed stays whole (O7)."""
+        await self._refuse(release, error, started)
+        self._postpone(error)
+        if release.removed:
+            left = ", ".join(str(key) for key in sorted(self.inventory.entries)[:LEFT_NAMED])
+            self._hold(error.code, f"{error.message}; {len(self.inventory.entries)} objects are left: {left}")
 
     def _hold(self, reason: str, message: str) -> None:
         self.standing = Standing(Sync.HELD, reason, message)

@@ -16,6 +16,7 @@ from services.applier.kube.session import Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
 from services.applier.settings import Pace
+from services.applier.tenancy import LocalPolicy
 from services.applier.verify import Accepted
 from shared.bus.connection import Bus
 from shared.core.objects import ObjectKey
@@ -106,6 +107,10 @@ class Tools:
     accepted: Callable[[], Accepted]
     changed: Callable[[], None]
     """Called when the status says something else now."""
+    policy: LocalPolicy
+    """What the owner of the cluster allows."""
     stopping: Callable[[], bool]
     """Tells that no new stage shall begin."""
     bus: Bus
+    tenants: dict[str, str] = field(default_factory=dict)
+    """App → whom it acts for."""

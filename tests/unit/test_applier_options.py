@@ -9,7 +9,6 @@ from services.applier.options import (
     IgnoreRule,
     OnImmutable,
     Options,
-    UnsupportedOptionError,
     options_of,
     seconds,
 )
@@ -102,11 +101,6 @@ def test_durations(text, expected):
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match=str(text) or "^$"):
         seconds(text)
-
-
-def test_run_as_is_never_ignored():
-    with pytest.raises(UnsupportedOptionError):
-        options_of({"runAs": "shop/deployer"})
 
 
 def test_hooks_have_ten_minutes_unless_the_app_says_how_long_things_may_take():

@@ -1,0 +1,68 @@
+"""Take the bundle of a release in: fetched, verified, and turned into what is to be sent, by whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.applier.content import pieces
+from services.applier.documents import ReleaseDocument
+from services.applier.intake import Intake, Place, intake
+from services.applier.kube.mapper import MAX_AGE_S
+from services.applier.options import Read
+from services.applier.state import Inventory
+from services.applier.tenancy import Tenancy, tenancy_of
+from services.applier.tools import Tools
+from services.applier.verify import bundle_objects
+
+
+async def taken_in(
+    tools: Tools, release: ReleaseDocument, read: Read, inventory: Inventory, *, anew: bool = False
+) -> Intake:
+    """Return the bundle's objects, verified to the last byte and ready to be sent.
+
+    Args:
+        tools: the agent's means; they learn what the app wants.
+        release: what is released.
+        read: its options.
+        inventory: what the app owns now.
+        anew: discovery is asked again even where it is young.
+
+    Raises:
+        RefusedError: the bundle is not what was signed.
+        PermanentError: something in it may not be applied here.
+        TransientError: it cannot be had now.
+    """
+    app = inventory.header.app
+    tenancy = tenancy_of(app, release.options, tools.policy)
+    tools.observer.judge_by(app, read.options.health_checks)
+    known = tools.mapper.round
+    await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
+    taken = await _intake(tools, release, read, inventory, tenancy)
+    if tools.mapper.round == known and any(not tools.mapper.serves(key.group, key.kind) for key in taken.wanted):
+        # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
+        await tools.mapper.refresh(older_than_s=0.0)
+        taken = await _intake(tools, release, read, inventory, tenancy)
+    tracked = {key: wanted.content for key, wanted in taken.wanted.items() if wanted.tracked}
+    tools.desires.settle(app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
+    return replace(taken, warnings=(*read.warnings, *taken.warnings), account=tenancy.account)
+
+
+async def _intake(tools: Tools, release: ReleaseDocument, read: Read, inventory: Inventory, tenancy: Tenancy) -> Intake:
+    """Return the bundle's objects as they are to be sent, as far as the kinds are known now."""
+    if release.removed or release.bundle is None:
+        return Intake({})
+    sealed = await tools.content.bundle(tools.bus, release.bundle)
+    app, options = inventory.header.app, read.options
+    place = Place(
+        cluster=tools.cluster,
+        app=app,
+        namespace=options.namespace,
+        scopes=tools.mapper.scopes(),
+        secret=tools.digest_key,
+        create_namespace=options.create_namespace,
+        compat=options.compat,
+        bundle=release.bundle.digest,
+        tenancy=tenancy,
+        strangers=frozenset(name for name, tenant in tools.tenants.items() if tenant != tools.tenants.get(app)),
+    )
+    return intake(bundle_objects(pieces(sealed, release.bundle), release.bundle), place, inventory)
