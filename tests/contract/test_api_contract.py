@@ -1,5 +1,6 @@
 """What the agent relies on in an API server (applier-rules.md, section 4), asked of kubesim and of a real one."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -255,10 +256,23 @@ async def test_a_watch_tells_of_changes_and_of_what_leaves_its_selection(cluster
 
 
 async def test_a_watch_from_a_forgotten_version_is_told_to_list_again(cluster):
-    await cluster.apply(cluster.body(data={"a": "1"}))
-    cluster.forget()  # a real server did long ago, as far back as version 1
-    async with watching(cluster, resourceVersion="1") as values:
+    """4.4: of a kind that was defined since then no server remembers anything."""
+    group = f"{cluster.namespace}.example.org"
+    definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.{group}"
+    things = f"/apis/{group}/v1/namespaces/{cluster.namespace}/things"
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"kind": "Thing", "plural": "things"}
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    metadata = {"name": f"things.{group}"}
+    body = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": metadata}
+    await cluster.apply({**body, "spec": spec}, definition)
+    async with asyncio.timeout(10):
+        while not (await cluster.ask("GET", things)).ok:  # noqa: ASYNC110 - a new kind is served when it is
+            await asyncio.sleep(0.02)
+    asked = {"watch": "true", "resourceVersion": "1", "timeoutSeconds": "20"}
+    async with cluster.session.stream(things, asked, accept=METADATA) as (_, values):
         event = await anext(values)
+    await cluster.ask("DELETE", definition)
 
     assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
 

@@ -17,8 +17,8 @@ MERGE_PATCH = "application/merge-patch+json"
 class ApiServer:
     """An API server, and a namespace of it that is ours alone."""
 
-    def __init__(self, session, namespace, forget=lambda: None):
-        self.session, self.namespace, self.forget = session, namespace, forget
+    def __init__(self, session, namespace):
+        self.session, self.namespace = session, namespace
         self.granted = []
 
     def path(self, name="", plural="configmaps", root="/api/v1"):
@@ -76,10 +76,10 @@ class ApiServer:
 
 
 @asynccontextmanager
-async def asking(credentials, forget=lambda: None, *, user_agent="towline-tests/1"):
+async def asking(credentials, *, user_agent="towline-tests/1"):
     """Yield an API server with a namespace that lives as long as the block."""
     async with Session.connect(credentials, agent=user_agent) as session:
-        server = ApiServer(session, f"towline-test-{secrets.token_hex(4)}", forget)
+        server = ApiServer(session, f"towline-test-{secrets.token_hex(4)}")
         made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": server.namespace}}
         assert (await server.ask("POST", "/api/v1/namespaces", made)).ok
         try:

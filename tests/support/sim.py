@@ -33,5 +33,5 @@ async def sims():
 async def sim_server(sim):
     """The simulated cluster's API server, with a namespace that is the test's alone."""
     known = Access(server=sim.url, authorization=f"Bearer {sim.token}")
-    async with asking(FixedCredentials(known), sim.store.compact) as server:
+    async with asking(FixedCredentials(known)) as server:
         yield server
