@@ -23,7 +23,7 @@ def asked(sim, verb, name):
     ids=["a change", "a creation", "the inventory", "a deletion"],
 )
 async def test_what_was_cut_off_in_the_middle_of_its_answer_is_repeated_safely(agent, sim, verb, name):
-    """N7, A35: applies are no POST, and a deletion names its UID each time, so twice is like once."""
+    """N7: applies are no POST, and a deletion names its UID each time, so twice is like once."""
     await agent.release("web", [config_map("one"), config_map("two")])
     await agent.reported(generation=1, result="succeeded")
     uid = sim.store.get("v1", "ConfigMap", "web", "two")["metadata"]["uid"]

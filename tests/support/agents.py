@@ -153,9 +153,9 @@ class Pen:
     async def send(self, envelope):
         await self.bus.publish(subjects.desired(self.cluster), envelope)
 
-    async def instruct(self, verb, **arguments):
+    async def instruct(self, verb, *, number="", **arguments):
         told = Instruction(
-            id=secrets.token_hex(8),
+            id=number or secrets.token_hex(8),
             hub=self.hub,
             cluster=self.cluster,
             verb=verb,
@@ -192,6 +192,10 @@ class Pen:
             while not (found := told()):
                 await self.news.wait()
             return found
+
+    async def answered(self, number):
+        """Wait for the answer to an instruction, and return it."""
+        return await self.until(lambda: next((each for each in self.answers if each.id == number), None))
 
     async def hear(self, bus):
         """Read reports and statuses until cancelled."""
