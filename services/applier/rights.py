@@ -51,17 +51,19 @@ def right_of(text: str) -> Right | None:
 
 def snippet(right: Right) -> str:
     """Return the role and the binding that give this right, as YAML; of an impersonation to this one account only."""
-    kind = "Role" if right.namespace else "ClusterRole"
+    # The API server asks for a Namespace's permissions inside it, where no Role can be before it exists.
+    is_namespace = (right.group, right.resource) == ("", "namespaces")
+    kind = "Role" if right.namespace and not is_namespace else "ClusterRole"
     account = _ACCOUNT.fullmatch(right.user)
     short = f"{account[2] if account else right.user.replace(':', '-')}-{right.resource.replace('/', '-')}"
     name = f"towline-{short}-{right.verb.replace(':', '-')}" if right.impersonates else f"towline-{short}"
-    metadata = _flow(name=name, **({"namespace": right.namespace} if right.namespace else {}))
+    metadata = _flow(name=name, **({"namespace": right.namespace} if kind == "Role" else {}))
     rule = {
         "apiGroups": [right.group],
         "resources": [right.resource],
         "verbs": list(_TOGETHER.get(right.verb, (right.verb,))),
     }
-    if right.verb == "impersonate" and right.name:
+    if right.name and (right.verb == "impersonate" or is_namespace):
         rule["resourceNames"] = [right.name]
     subject = (
         _flow(kind="ServiceAccount", namespace=account[1], name=account[2])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from services.kubesim.answers import REASONS, RefusedError, Subject
-from services.kubesim.requests import place_of
+from services.kubesim.requests import Place, place_of
 
 USER = "system:serviceaccount:towline:towline-agent"
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -59,19 +59,24 @@ class FakedAnswer(Exception):  # noqa: N818 -- an answer, no error
         self.fault = fault
 
 
-def forbidden(request: Request) -> dict[str, Any]:
-    """Return the body of the 403 that missing permissions give for a request."""
+def verb_of(request: Request, place: Place) -> str:
+    """Return the verb that permissions are about."""
+    if request.method in {"GET", "DELETE"} and not place.name:
+        listing = "watch" if request.query.get("watch") else "list"
+        return listing if request.method == "GET" else "deletecollection"
+    return VERBS.get(request.method, "get")
+
+
+def forbidden(request: Request, verb: str = "") -> dict[str, Any]:
+    """Return the body of the 403 that missing permissions give for a request, or for this verb of it."""
     place = place_of(request.path)
     if place is None:
         return RefusedError(
             403, f'forbidden: User "{USER}" cannot {request.method.lower()} path "{request.path}"'
         ).body()
-    verb = VERBS.get(request.method, "get")
-    if request.method in {"GET", "DELETE"} and not place.name:
-        listing = "watch" if request.query.get("watch") else "list"
-        verb = listing if request.method == "GET" else "deletecollection"
+    verb = verb or verb_of(request, place)
     resource = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
-    scope = f'in the namespace "{place.namespace}"' if place.namespace else "at the cluster scope"
+    scope = f'in the namespace "{place.scope}"' if place.scope else "at the cluster scope"
     subject = Subject(place.group, place.plural, place.name)
     who = request.impersonates or USER
     text = f'User "{who}" cannot {verb} resource "{resource}" in API group "{place.group}" {scope}'

@@ -22,6 +22,11 @@ class Place:
     name: str = ""
     subresource: str = ""
 
+    @property
+    def scope(self) -> str:
+        """Return the namespace in which permissions are asked for: a Namespace is in itself."""
+        return self.name if (self.group, self.plural) == ("", "namespaces") else self.namespace
+
 
 def place_of(path: str) -> Place | None:
     """Return the place a path below `/api` or `/apis` names, None when it has another form."""

@@ -19,14 +19,25 @@ import orjson
 import yaml
 from aiohttp import web
 
-from services.kubesim import api, reviews
+from services.kubesim import api, rbac, reviews
 from services.kubesim.answers import RefusedError, unknown_path
 from services.kubesim.birth import bear
 from services.kubesim.bodies import body_of as request_body
 from services.kubesim.bodies import deletion, mapping
 from services.kubesim.cluster import ClusterState
 from services.kubesim.documents import document
-from services.kubesim.faults import ConnectionReset, FakedAnswer, Fault, Faults, Match, Request, anything, body_of
+from services.kubesim.faults import (
+    USER,
+    ConnectionReset,
+    FakedAnswer,
+    Fault,
+    Faults,
+    Match,
+    Request,
+    anything,
+    body_of,
+    forbidden,
+)
 from services.kubesim.handle import Objects
 from services.kubesim.store import HISTORY, Store
 
@@ -34,6 +45,9 @@ REQUESTS_KEPT = 4000
 LEAST_KEPT = 64
 JSON = "application/json"
 UNAUTHORIZED = RefusedError(401, "Unauthorized")
+IMPERSONATES_GROUP = RefusedError(
+    403, f'groups is forbidden: User "{USER}" cannot impersonate resource "groups" in API group "" at the cluster scope'
+)
 
 
 def share(total: int, count: int) -> int:
@@ -193,12 +207,20 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
     # kubectl sends no credentials over plain http: none at all is let in, wrong ones are not.
     if request.headers.get("Authorization", f"Bearer {cluster.token}") != f"Bearer {cluster.token}":
         raise UNAUTHORIZED
+    if headers.getall("Impersonate-Group", ()):
+        raise IMPERSONATES_GROUP
     if request.method == "POST" and path == reviews.PATH:
-        review = reviews.reviewed(mapping(body), cluster.faults.forbids, seen.impersonates)
+        review = reviews.reviewed(mapping(body), lambda asked: _is_refused(cluster, asked), seen.impersonates)
         return web.Response(body=orjson.dumps(review), status=201, content_type=JSON)
+    if verb := rbac.lacks(cluster.state, seen):
+        raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(seen, verb)))
     found = document(cluster.state, request, path)
     answer = found if found is not None else await api.answer(cluster.state, request, path, body)
     return await _cut(request, answer) if cut else answer
+
+
+def _is_refused(cluster: SimulatedCluster, request: Request) -> bool:
+    return cluster.faults.forbids(request) or bool(rbac.lacks(cluster.state, request))
 
 
 async def _cut(request: web.BaseRequest, whole: web.StreamResponse) -> web.StreamResponse:

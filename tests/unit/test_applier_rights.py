@@ -64,6 +64,13 @@ def test_the_snippet_of_a_cluster_scoped_right_is_a_cluster_role():
     assert binding["subjects"][0]["kind"] == "User"
 
 
+def test_the_snippet_for_a_namespace_is_no_role_inside_it():
+    """O3: the API server speaks of the namespace that is to be made, where nothing can be yet."""
+    role, _ = documents(right_of(refusal("create", "namespaces", place='in the namespace "shop"', name="shop")))
+
+    assert (role["kind"], role["rules"][0]["resourceNames"]) == ("ClusterRole", ["shop"])
+
+
 def test_an_impersonation_that_is_refused_is_about_the_agent():
     """O3 O8: the agent lacks the right, and is given it for this one account only."""
     text = refusal("impersonate", "serviceaccounts", place='in the namespace "shop"', user=AGENT, name="deployer")
