@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 
@@ -209,7 +208,7 @@ class Agent:
 
     async def _obey_one(self, message: Stored) -> None:
         try:
-            told = verified_instruction(message.data, self._holder.trust, datetime.now(UTC))
+            told = verified_instruction(message.data, self._holder.trust, self._means.session.clock.now())
         except RefusedError as error:
             log.warning("instruction_refused", code=error.code, error=error.message)
             return

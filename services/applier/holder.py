@@ -6,8 +6,9 @@ The hub renews by an instruction over the bus; where that does not arrive, the a
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -30,10 +31,11 @@ log = structlog.get_logger("services.applier")
 class Holder:
     """The identity that counts now."""
 
-    def __init__(self, identity: Identity, place: Place) -> None:
+    def __init__(self, identity: Identity, place: Place, now: Callable[[], datetime]) -> None:
         self.identity = identity
         self.trust = identity.trust()
         self._place = place
+        self._now = now
 
     def bus_credentials(self) -> Credentials:
         """Return what the bus is shown now."""
@@ -52,7 +54,7 @@ class Holder:
         """Once a minute: ask the hub anew when the credential ends soon or is refused, or when the bus stays away."""
         away = False
         while not life.stopping.is_set():
-            left_s = self.identity.expires_in_s(datetime.now(UTC))
+            left_s = self.identity.expires_in_s(self._now())
             if left_s < ASK_BEFORE_S or bus.refused:
                 await self._renew(life, bus, left_s)
             elif away and not bus.connected:

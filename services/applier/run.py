@@ -94,6 +94,8 @@ class Run:
         if self.account is not None:
             await confirm_account(self.tools.session, self.account)
         live = await self._look(wanted, inventory)
+        if skew := self.tools.session.clock.warning():
+            self.warnings.append(skew)
         if not inventory.header.generation and (lost := self._found_again()):
             inventory = Inventory(replace(inventory.header, recovered=True), lost)
             live = await self._look(wanted, inventory)

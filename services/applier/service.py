@@ -159,7 +159,7 @@ class Tenure:
         self.start.life.set_ready("start", True)
         outbox = Outbox(settings.data / "outbox" if settings.data else None)
         await outbox.load()
-        holder = Holder(self.identity, self.start.place)
+        holder = Holder(self.identity, self.start.place, session.clock.now)
         async with Bus.connect(
             self.identity.bus,
             holder.bus_credentials,

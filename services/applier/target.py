@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -110,9 +111,7 @@ class Target:
             self._begun = None
             self.standing = Standing(Sync.APPLYING)
             self._tools.desires.expect(self.app)
-        elif (
-            self.is_suspended() and not suspended(cluster_suspended, _now()) and not suspended(release.suspend, _now())
-        ):
+        elif self.is_suspended() and not self._counts(cluster_suspended) and not self._counts(release.suspend):
             self._asked = "resume"
         self.release, self._key, self._cluster_suspended = release, key, cluster_suspended
         self._wake.set()
@@ -138,9 +137,11 @@ class Target:
 
     def is_suspended(self) -> bool:
         """Tell whether nothing is written for now."""
-        now = _now()
         own = self.release.suspend if self.release else None
-        return suspended(own, now) or suspended(self._cluster_suspended, now) or suspended(self.options.suspend, now)
+        return self._counts(own) or self._counts(self._cluster_suspended) or self._counts(self.options.suspend)
+
+    def _counts(self, suspension: Mapping[str, str] | None) -> bool:
+        return suspended(suspension, self._tools.session.clock.now())
 
     def wellness(self) -> Wellness:
         """Return how the app does now."""

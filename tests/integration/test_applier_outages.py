@@ -1,11 +1,15 @@
 """What the agent does when answers of the API server do not arrive, or arrive in part."""
 
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
+
 import pytest
 
 from services.applier.kube import session as sessions
 from services.applier.kube.credentials import FixedCredentials
 from services.applier.kube.session import JSON, ClusterUnreachableError, Request, Session
-from tests.support.agents import access_to, config_map
+from tests.support.agents import access_to, config_map, running
 
 
 def data_of(sim, name):
@@ -51,3 +55,24 @@ async def test_no_answer_is_waited_for_for_ever(sim, monkeypatch):
                 pass
 
     assert Request("GET", "/").timeout_s == sessions.READ_TIMEOUT_S
+
+
+@pytest.mark.parametrize("skew_s", [86400, -86400], ids=["a day behind", "a day ahead"])
+async def test_a_clock_that_is_a_day_off_changes_no_action(pen, sim, monkeypatch, skew_s):
+    """N6, A35: it is told; ends of suspensions are judged by the API server's clock, all else by none."""
+    monkeypatch.setattr(
+        "aiohttp.web_response.rfc822_formatted_time", lambda: formatdate(time.time() + skew_s, usegmt=True)
+    )
+    soon = (datetime.now(UTC) + timedelta(seconds=skew_s / 2)).isoformat()
+    async with running(pen.settings(sim)):
+        await pen.release("web", [config_map("one"), config_map("two")])
+        report = await pen.reported(generation=1, result="succeeded")
+        await pen.release("other", [config_map("free")], suspend={"reason": "x", "by": "ada", "until": soon})
+        await pen.stands("other", sync="Synced" if skew_s > 0 else "Suspended")
+        sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+        await pen.reported(trigger="drift")
+        await pen.release("web", [config_map("one")])
+        await pen.reported(generation=2, settled=True)
+
+    assert f"1440 minutes {'behind' if skew_s > 0 else 'ahead of'}" in report.warnings[0]
+    assert (data_of(sim, "one"), data_of(sim, "two")) == ({"a": "1"}, None)

@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
 import aiohttp
@@ -19,6 +20,7 @@ import orjson
 
 from services.applier import errors
 from services.applier.kube.access import Access, tls_context
+from services.applier.kube.clock import ServerClock
 from services.applier.kube.credentials import Credentials
 from services.applier.kube.throttle import MAX_IN_FLIGHT, Throttle
 from shared.core.objects import ObjectKey
@@ -101,6 +103,7 @@ class Session:
 
     def __init__(self, credentials: Credentials, *, agent: str, strict_tls: bool, in_flight: int) -> None:
         self.throttle = Throttle(in_flight)
+        self.clock = ServerClock()
         self.sent = 0
         self._credentials = credentials
         self._agent = agent
@@ -205,6 +208,7 @@ class Session:
                 proxy=access.proxy or None,
                 server_hostname=access.server_name or None,
             ) as response:
+                self.clock.hear(response.headers.get("Date", ""), datetime.now(UTC))
                 return await _reply(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreachable(f"{request.verb} {request.path}", access, error) from error
