@@ -338,8 +338,9 @@ class Target:
 
     async def _stand_without(self, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
         """Without its account an app is left alone (O2), and one that is to be removed stays whole (O7)."""
-        await self._refuse(release, error, started)
+        self.standing = Standing(Sync.OUT_OF_SYNC)
         self._postpone(error)
+        await self._tools.reporter.refused(self, release, error, started)
         if release.removed:
             left = ", ".join(str(key) for key in sorted(self.inventory.entries)[:LEFT_NAMED])
             self._hold(error.code, f"{error.message}; {len(self.inventory.entries)} objects are left: {left}")
