@@ -45,7 +45,7 @@ JOB = {
 
 
 async def test_everything_of_an_app_is_done_as_its_account_and_the_rest_as_the_agent(agent, sim):
-    """O1 O8: reads, writes, hooks and deletions; not inventory, lease and watches; groups are refused here anyway."""
+    """O1, O8: reads, writes, hooks and deletions; not inventory, lease and watches; groups are refused here anyway."""
     account(sim)
     grant(sim, "configmaps", "jobs")
     await agent.release("web", [config_map("a"), config_map("b"), JOB], options=AS_DEPLOYER)
@@ -83,7 +83,7 @@ async def test_nothing_is_written_for_an_account_that_does_not_exist(agent, sim)
 
 
 async def test_a_refusal_carries_what_would_allow_it_and_stops_only_its_app(agent, sim):
-    """O3 O5: applied as it stands, the snippet is enough; another app never noticed."""
+    """O3, O5: applied as it stands, the snippet is enough; another app never noticed."""
     account(sim)
     await agent.release("web", [config_map("a")], options=AS_DEPLOYER, publish=False)
     await agent.release("api", [config_map("b")])

@@ -72,7 +72,7 @@ def test_the_snippet_for_a_namespace_is_no_role_inside_it():
 
 
 def test_an_impersonation_that_is_refused_is_about_the_agent():
-    """O3 O8: the agent lacks the right, and is given it for this one account only."""
+    """O3, O8: the agent lacks the right, and is given it for this one account only."""
     text = refusal("impersonate", "serviceaccounts", place='in the namespace "shop"', user=AGENT, name="deployer")
     failure = classify(Answer(403, encode({"kind": "Status", "reason": "Forbidden", "message": text})))
     role, binding = documents(right_of(text))
