@@ -59,6 +59,8 @@ class Reporting:
     _status_counter: int = 0
     _told: dict[str, tuple[int, int, Health]] = field(default_factory=dict)
     """App → release and health last reported."""
+    _failed_at: dict[str, float] = field(default_factory=dict)
+    """App → when its failure was last reported: monotonic seconds."""
     _said: dict[str, tuple[object, ...]] = field(default_factory=dict)
     """App → what the last report said, without its time."""
     _refusals: set[tuple[str, str, int, int]] = field(default_factory=set)
@@ -206,7 +208,11 @@ class Reporting:
             if told is None or target.release is None:
                 continue
             now = target.wellness()
+            if self._flaps(app):
+                continue
             if now.health in TERMINAL and now.health is not told[2] and target.standing.sync is not Sync.APPLYING:
+                if now.health is Health.FAILED:
+                    self._failed_at[app] = time.monotonic()
                 self._told[app] = (*told[:2], now.health)
                 await self._report(
                     app,
@@ -221,6 +227,10 @@ class Reporting:
                     settled=target.inventory.header.settled,
                     started_at=datetime.now(UTC),
                 )
+
+    def _flaps(self, app: str) -> bool:
+        """Tell whether a reported failure is too fresh to be taken back (J8); beats look again."""
+        return time.monotonic() < self._failed_at.get(app, float("-inf")) + self.pace.flap_s
 
     async def _report(self, app: str, release: ReleaseDocument | None, **facts: object) -> None:
         self._counter += 1

@@ -42,6 +42,8 @@ class Pace:
     """Signs of drift within this time are looked at together."""
     refused_s: float = 60.0
     """A hub that refuses is asked again after this time at the earliest."""
+    flap_s: float = 30.0
+    """A failure that was reported is not taken back within this time: what fails again meanwhile is one failure."""
     lease_s: float = 15.0
     renew_lease_s: float = 5.0
     probe_s: float = 2.0

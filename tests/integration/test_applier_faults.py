@@ -1,10 +1,11 @@
 """What the agent does when others interfere, when it dies, and when nothing else can be reached."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from tests.support.agents import OPTIONS, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, QUICK_AGENT, WAIT_S, config_map, killed_agent, running
 
 
 def data_of(sim, name):
@@ -238,6 +239,36 @@ async def test_health_follows_the_objects(agent, sim):
     report = await agent.reported(trigger="health", health="Failed")
 
     assert report.sync == "Synced"
+
+
+STUCK = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+
+
+@pytest.mark.parametrize("flap_s", [30.0, 0.05], ids=["damped", "later"])
+async def test_a_failure_is_reported_at_once_and_taken_back_only_after_a_while(pen, sim, flap_s):
+    """J8: what fails, recovers and fails again within half a minute is one failure."""
+    pods = {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": [{"name": "c", "image": "a:1"}]}}
+    spec = {"selector": {"matchLabels": {"app": "d"}}, "template": pods}
+    work = {**config_map("d"), "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}
+    del work["data"]
+    async with running(pen.settings(sim, pace=replace(QUICK_AGENT, flap_s=flap_s))):
+        await pen.release("web", [work])
+        await pen.stands("web", sync="Synced", health="Current")
+        well = sim.store.get("apps/v1", "Deployment", "web", "d")["status"]
+        sim.store.set_status(work, {"conditions": STUCK})
+        await pen.reported(trigger="health", health="Failed")
+        sim.store.set_status(work, well)
+        await pen.stands("web", health="Current")
+        if flap_s < 1:
+            await pen.until(lambda: pen.reports[-1].trigger == "health" and pen.reports[-1].health == "Current")
+        sim.store.set_status(work, {"conditions": STUCK})
+        await pen.stands("web", health="Failed")
+        await pen.release("other", [config_map("free")])
+        await pen.reported("other")
+
+    told = [each.health for each in pen.reports if each.trigger == "health" and each.app == "web"]
+    assert told[-1] == "Failed"
+    assert told.count("Failed") == (1 if flap_s > 1 else 2)
 
 
 async def test_a_kind_that_somebody_defined_meanwhile_is_found_at_once(agent, sim):
