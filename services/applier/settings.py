@@ -15,6 +15,7 @@ from services.applier.kube.credentials import (
     PodCredentials,
 )
 from services.applier.kube.throttle import MAX_IN_FLIGHT
+from services.applier.local_policy import PolicyError, policy_of
 from services.applier.tenancy import LocalPolicy
 from shared.core.names import name_problem
 from shared.errors import PermanentError
@@ -115,7 +116,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
     problems += [f"TOWLINE_AGENT_{name.upper()} is not a setting" for name in sorted(unknown)]
     join = told.get("join", "")
     if file := told.get("join_file"):
-        join = _text_of(file, problems)
+        join = _text_of(file, "TOWLINE_AGENT_JOIN_FILE", problems)
     settings = ApplierSettings(
         hub=told.get("hub", ""),
         join=join.strip(),
@@ -126,6 +127,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
         namespace=told.get("namespace", "towline"),
         claims=_claims(told.get("claims", ""), problems),
         sensitive=_kinds(told.get("sensitive", ""), problems),
+        policy=_policy(told.get("policy"), problems),
         strict_tls=told.get("strict_tls", "true").lower() not in {"false", "0", "no"},
         in_flight=_number(told.get("in_flight", str(MAX_IN_FLIGHT)), "TOWLINE_AGENT_IN_FLIGHT", problems),
         bus_ca=_path(told.get("bus_ca")),
@@ -152,7 +154,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 _KNOWN = frozenset(
     [
         "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",
-        "bus_ca", "probe_listen", "pod_folder", "sensitive",
+        "bus_ca", "probe_listen", "pod_folder", "sensitive", "policy",
     ]
 )  # fmt: skip
 
@@ -161,12 +163,24 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _text_of(file: str, problems: list[str]) -> str:
+def _text_of(file: str, name: str, problems: list[str]) -> str:
     try:
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
-        problems.append(f"TOWLINE_AGENT_JOIN_FILE: cannot read {file}: {error.strerror}")
+        problems.append(f"{name}: cannot read {file}: {error.strerror}")
         return ""
+
+
+def _policy(file: str | None, problems: list[str]) -> LocalPolicy:
+    if not file:
+        return LocalPolicy()
+    before = len(problems)
+    text = _text_of(file, "TOWLINE_AGENT_POLICY", problems)
+    try:
+        return policy_of(text.encode(), file) if len(problems) == before else LocalPolicy()
+    except PolicyError as error:
+        problems.append(f"TOWLINE_AGENT_POLICY: {error}")
+        return LocalPolicy()
 
 
 def _claims(text: str, problems: list[str]) -> dict[str, str]:

@@ -7,13 +7,16 @@ import os
 import runpy
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from services.cli.extras import need
 from services.cli.hubs import CommandError, Where, asked
 from services.cli.output import pairs_of, plain, say
+
+if TYPE_CHECKING:
+    from services.applier.tenancy import LocalPolicy
 
 _EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
 Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
@@ -114,6 +117,7 @@ def agent_run(
     context: str = "",
     data: Path | None = None,
     claim: Annotated[tuple[str, ...], Parameter(name="--claim")] = (),
+    policy: Path | None = None,
     log: Literal["auto", "json", "console"] = "auto",
 ) -> int:
     """Run the agent of one cluster.
@@ -126,6 +130,7 @@ def agent_run(
         context: Of the kubeconfig; its current one by default.
         data: Where the agent keeps its identity; in the cluster by default.
         claim: key=value, a label that this cluster asks for.
+        policy: A YAML file that says which apps may do what in this cluster.
         log: How to log.
     """
     need("agent")
@@ -144,6 +149,7 @@ def agent_run(
         context=context,
         data=data,
         claims=pairs_of(claim),
+        policy=_policy(policy),
     )
     _logs(log)
 
@@ -154,6 +160,18 @@ def agent_run(
             await run_agent(settings, life)
 
     return run_to_end(go())
+
+
+def _policy(file: Path | None) -> LocalPolicy:
+    from services.applier.local_policy import policy_of
+    from services.applier.tenancy import LocalPolicy
+
+    if file is None:
+        return LocalPolicy()
+    try:
+        return policy_of(file.read_bytes(), str(file))
+    except OSError as error:
+        raise CommandError(f"the policy cannot be read from {file}: {error.strerror}", code="cli.file") from error
 
 
 def _token(join: str, file: Path | None) -> str:
