@@ -162,7 +162,9 @@ def test_ports_without_protocol_are_tcp():
     ("wanted", "text"),
     [
         pytest.param({"spec": {"foo": 1}}, ".spec.foo: field not declared in schema", id="unknown"),
-        pytest.param({"spec": {"replicas": "2"}}, ".spec.replicas: expected numeric (int or float), got string", id="type"),
+        pytest.param(
+            {"spec": {"replicas": "2"}}, ".spec.replicas: expected numeric (int or float), got string", id="type"
+        ),
         pytest.param(
             pod({"name": "c"}, {"name": "c"}),
             '.spec.template.spec.containers: duplicate entries for key [name="c"]',
