@@ -192,7 +192,7 @@ RULES = {
     "R4": "Leave Events in the cluster",
 }
 WITHOUT_TEST = """
-C8 C9 C10 D4 D5 D8 D13 D14 D15 D16 D17 E5 E6 E8 E9 E10 E12 H5 H6 I2 I4 L2 L4 Q4 Q5 R2 R4
+C10 D17 I4 L2 L4 Q5
 """
 NOT_PROVEN = frozenset(WITHOUT_TEST.split())
 """Rules that no test names yet. It only ever gets shorter; CI will refuse any when it is empty."""

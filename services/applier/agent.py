@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -15,6 +16,7 @@ from services.applier.content import Content
 from services.applier.desire import SEQUENCE, Desire
 from services.applier.documents import InstructionDocument
 from services.applier.enrol import Here
+from services.applier.events import Events
 from services.applier.holder import Holder
 from services.applier.inventory import Known, Storage
 from services.applier.keeping import FolderKeeper, SecretKeeper
@@ -89,6 +91,7 @@ class Agent:
             storage=means.storage,
             content=content,
             reporter=self._reporting,
+            events=Events(means.session, settings.namespace, lease.fence, means.storage.reference),
             desires=Desires(),
             pace=settings.pace,
             digest_key=bytes.fromhex(identity.digest_key),
@@ -218,34 +221,43 @@ class Agent:
         if len(self._obeyed) > SEEN_INSTRUCTIONS:
             del self._obeyed[next(iter(self._obeyed))]
         try:
-            said = await self._do(told)
-            await self._reporting.answer(told.id, ok=True, message=said)
+            said, body = await self._do(told)
+            await self._reporting.answer(told.id, ok=True, message=said, body=body)
         except TowlineError as error:
             await self._reporting.answer(told.id, ok=False, message=str(error))
 
-    async def _do(self, told: InstructionDocument) -> str:
-        """Carry out an instruction and return what to answer.
+    async def _do(self, told: InstructionDocument) -> tuple[str, dict[str, Any]]:
+        """Carry out an instruction and return what to answer, in words and in full.
 
         Raises:
             TowlineError: it cannot be done.
         """
+        app = str(told.arguments.get("app") or "")
         match told.verb:
             case "sync":
-                app = str(told.arguments.get("app") or "")
                 for target in self._targets.values():
                     if not app or target.app == app:
                         target.ask("sync")
                 self._look.set()
-                return f"looking at {app or 'all apps'} again"
+                return f"looking at {app or 'all apps'} again", {}
+            case "objects":
+                return self._objects(app, {name: str(told.arguments.get(name) or "") for name in ("after", "key")})
             case "renew":
                 await self._holder.take(told)
                 self._means.bus.move(self._holder.identity.bus)
                 self._means.bus.renew()
-                return "renewed"
+                return "renewed", {}
             case _:
                 raise PermanentError(
                     f"this agent does not know the instruction {told.verb!r}", code="instruction.unknown"
                 )
+
+    def _objects(self, app: str, which: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        target = self._targets.get(app)
+        if target is None:
+            raise PermanentError(f"there is no app {app!r} on this cluster", code="instruction.no-app")
+        body = target.objects(**which)
+        return f"{len(body['objects'])} of the objects of {app}", body
 
     async def _publish(self, subject: str, data: bytes, message_id: str) -> object:
         return await self._means.bus.publish(subject, data, message_id=message_id)

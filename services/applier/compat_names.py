@@ -267,6 +267,7 @@ _OURS: Mapping[str, Callable[[str, str], Said]] = {
     ),
     "adopt": _of({text: {"adopt": flag} for text, flag in _FLAGS.items()}),
     "transfer-from": lambda text, _: {"transfer_from": text.strip()},
+    "crd-upgrade": _of({"force": {"unsafe": True}}),
     "allow-empty": _of({text: {"allow_empty": flag} for text, flag in _FLAGS.items()}),
     "validate": _of({text: {"validate": flag} for text, flag in _FLAGS.items()}),
     "wait": _of({text: {"wait": flag} for text, flag in _FLAGS.items()}),

@@ -23,6 +23,7 @@ class ErrorClass(StrEnum):
     SCHEMA = "Schema"
     INVALID = "Invalid"
     IMMUTABLE = "Immutable"
+    UNSAFE_DEFINITION = "UnsafeCRD"
     REPLACED = "Replaced"
     """Another object has the name now: decide again, never recreate."""
     CONFLICT = "Conflict"
@@ -121,12 +122,19 @@ def classify(answer: Answer, key: ObjectKey | None = None) -> Failure:
     return Failure(
         error,
         redacted(said.text) or f"HTTP {answer.status}",
-        (advice(said.text) if answer.status == 403 else "") or _HINTS.get(error, ""),
+        (advice(said.text) if answer.status == 403 else "") or _hint(error, key),
         said.retry_after_s,
         said.conflicts(),
         said.fields,
         answer.status,
     )
+
+
+def _hint(error: ErrorClass, key: ObjectKey | None) -> str:
+    """Return what a person may do about a failure."""
+    if error is ErrorClass.IMMUTABLE and key is not None and (key.group, key.kind) == ("apps", "StatefulSet"):
+        return _KEEPS_PODS
+    return _HINTS.get(error, "")
 
 
 def unreachable(what: str, *, timed_out: bool = False) -> Failure:
@@ -292,6 +300,10 @@ _RULES: tuple[tuple[ErrorClass, Callable[[_Said], bool]], ...] = (
     (ErrorClass.TIMEOUT, lambda a: a.status == 504 or a.says(*_OVERLOAD_TEXTS)),
 )
 
+_KEEPS_PODS = (
+    "annotate it with towline.dev/force: enabled and towline.dev/deletion-propagation: orphan to have it made anew "
+    "while its pods run on, or do so by `kubectl delete --cascade=orphan`"
+)
 _HINTS: Mapping[ErrorClass, str] = {
     ErrorClass.SCHEMA: "compare the field's name and type with the kind's schema: `kubectl explain`",
     ErrorClass.IMMUTABLE: "give the object a new name, or set onImmutable: recreate",

@@ -12,7 +12,7 @@ import structlog
 
 from services.applier.errors import ErrorClass, Failure
 from services.applier.hooks import ends, hooks_of
-from services.applier.options import OnError, Options
+from services.applier.options import Options
 from services.applier.plan import prune_obstacle
 from services.applier.planned import (
     Applied,
@@ -56,6 +56,7 @@ class Execution:
     healthy: Callable[[Iterable[ObjectKey], float], Awaitable[str]]
     """Waits until these objects do well, for so many seconds; returns why they do not."""
     outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
+    """What is in it from the start was refused beforehand, and is not tried (D4)."""
     _unwaited: frozenset[ObjectKey] = field(init=False)
     """Objects whose health nobody waits for (J9)."""
     _amiss: frozenset[ObjectKey] = field(init=False)
@@ -102,7 +103,7 @@ class Execution:
             await self._stage(stage)
             wave += [each.key for each in stage.steps]
             hooks += hooks_of(stage.steps)
-            if self.options.on_error is OnError.STOP and self._failed(wave):
+            if self.options.stops and self._failed(wave):
                 why = STOPPED
         why = why or await self._wave_failed(wave, hooks)
         for stage in self.todo.prunes if why else ():
@@ -149,9 +150,9 @@ class Execution:
 
         async def work() -> None:
             for step in waiting:
-                if isinstance(step, Skip):
+                if isinstance(step, Skip) or step.key in self.outcomes:
                     continue
-                if self.options.on_error is OnError.STOP and self._failed(self.outcomes):
+                if self.options.stops and self._failed(self.outcomes):
                     self.outcomes[step.key] = Blocked(STOPPED)
                 else:
                     self.outcomes[step.key] = await self._one(step)

@@ -115,6 +115,12 @@ class Storage:
         damaged = {app: stored.damage for app, stored in self._apps.items() if stored.damage}
         return Known({app: inventory for app, (inventory, _) in found.items()}, accepted, damaged)
 
+    def reference(self, app: str) -> dict[str, str]:
+        """Return where an app's inventory is, as other objects refer to it."""
+        shelf = self._apps.get(app, _Stored()).shelves.get(0)
+        named = {"apiVersion": "v1", "kind": "Secret", "namespace": self._namespace, "name": _name(app, 0)}
+        return {**named, "uid": shelf.uid} if shelf else named
+
     async def write(self, inventory: Inventory, accepted: Accepted) -> None:
         """Store an app's inventory; what did not change is not sent.
 

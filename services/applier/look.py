@@ -46,7 +46,7 @@ class Looker:
         unread: dict[tuple[Resource, str], list[ObjectKey]] = {}
         for key in keys:
             resource = self.mapper.find(key)
-            watched = self.observer.present(key)
+            watched = self.observer.present(key) if self.observer.watched(key) else None
             if watched is not None:
                 found[key] = watched
             elif resource is not None:

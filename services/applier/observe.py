@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from services.applier.errors import ErrorClass
 from services.applier.health.rules import HealthCheck
 from services.applier.healths import Healths
 from services.applier.kube.mapper import Resource
@@ -58,6 +59,8 @@ class Observer:
         self._healths = Healths()
         self._followed: dict[tuple[str, str], Resource] = {}
         self._listed: dict[tuple[str, str], asyncio.Event] = {}
+        self._answered: dict[tuple[str, str], asyncio.Event] = {}
+        """Set when a kind was listed, or may not be."""
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -73,6 +76,7 @@ class Observer:
                 continue
             self._followed[name] = resource
             self._listed.setdefault(name, asyncio.Event())
+            self._answered.setdefault(name, asyncio.Event())
             self._watch(resource, self._tasks)
 
     def judge_by(self, app: str, checks: tuple[HealthCheck, ...]) -> None:
@@ -83,11 +87,11 @@ class Observer:
                 self._watch(resource, self._tasks)
 
     async def ready(self, resources: Iterable[Resource], timeout_s: float) -> None:
-        """Return when each of these kinds was listed once, or after `timeout_s`: what is not known is read singly."""
+        """Return when each of these kinds was listed once or may not be, or after `timeout_s`: the rest is read singly."""
         try:
             async with asyncio.timeout(timeout_s):
                 for resource in resources:
-                    if waited := self._listed.get((resource.group, resource.kind)):
+                    if waited := self._answered.get((resource.group, resource.kind)):
                         await waited.wait()
         except TimeoutError:
             return
@@ -157,10 +161,13 @@ class Observer:
                     self._changed(key)
             case Listed(resource, keys):
                 self._listed[resource.group, resource.kind].set()
+                self._answered[resource.group, resource.kind].set()
                 for key in [each for each in self._present if _is_of(each, resource) and each not in keys]:
                     self.gone(key)
                     self._changed(key)
             case Blind(resource, failure):
+                if failure is not None and failure.error is ErrorClass.FORBIDDEN:
+                    self._answered[resource.group, resource.kind].set()
                 log.warning(
                     "watch_interrupted",
                     kind=resource.kind,

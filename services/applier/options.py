@@ -67,6 +67,14 @@ class OnError(StrEnum):
     STOP = "stop"
 
 
+class Mode(StrEnum):
+    """Whether anything is written at all."""
+
+    APPLY = "apply"
+    PLAN = "plan"
+    """What would be done is told (Q4)."""
+
+
 @dataclass(frozen=True, slots=True)
 class IgnoreRule:
     """Fields that are none of our business (rule I8)."""
@@ -94,6 +102,10 @@ class Options:
     retry_first_s: float = 10.0
     retry_max_s: float = 300.0
     on_error: OnError = OnError.CONTINUE
+    atomic: bool = False
+    """All or nothing: every write is asked for beforehand, and after a refusal none is sent (E9)."""
+    preflight: bool = False
+    """Every write is asked for beforehand (D4)."""
     conflicts: Conflicts = Conflicts.FORCE
     on_immutable: OnImmutable = OnImmutable.FAIL
     adopt: Adopt = Adopt.UNOWNED
@@ -104,8 +116,14 @@ class Options:
     ignore: tuple[IgnoreRule, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
     suspend: Mapping[str, str] | None = None
+    mode: Mode = Mode.APPLY
     compat: bool = True
     """The names of other tools count on the app's objects."""
+
+    @property
+    def stops(self) -> bool:
+        """Tell whether nothing more is begun after the first failure (E8, E9)."""
+        return self.on_error is OnError.STOP or self.atomic
 
     @property
     def taken(self) -> Extras:
@@ -173,6 +191,15 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _UNITS))
 
 
+def _preflight(value: Any) -> bool:
+    return {"none": False, "server": True}[value]
+
+
+def _mode(value: Any) -> Mode:
+    """Return the mode; one that is not known writes nothing, for that is what it was asked for."""
+    return Mode.APPLY if value == Mode.APPLY else Mode.PLAN
+
+
 def _timeouts(value: Any) -> dict[str, float]:
     return dict.fromkeys(("timeout_s", "hook_timeout_s"), seconds(value))
 
@@ -212,6 +239,8 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "timeout": ("", _timeouts),
     "retry": ("", _retry),
     "onError": ("on_error", OnError),
+    "atomic": ("atomic", _truth),
+    "preflight": ("preflight", _preflight),
     "conflicts": ("conflicts", Conflicts),
     "onImmutable": ("on_immutable", OnImmutable),
     "adopt": ("adopt", Adopt),
@@ -222,14 +251,13 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "ignore": ("ignore", _rules),
     "healthChecks": ("health_checks", _checks),
     "suspend": ("", _suspension),
+    "mode": ("mode", _mode),
     "compat": ("compat", _truth),
 }
 # Read by `services.applier.tenancy`, together with what the cluster's owner allows.
 _TENANCY = frozenset({"runAs", "fence"})
 # Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
 _LATER: Mapping[str, Any] = {
-    "atomic": False,
-    "preflight": "none",
     "dependsOn": [],
     "windows": [],
 }

@@ -122,8 +122,9 @@ class Recreate:
 
     @property
     def propagation(self) -> str:
-        """Return how what belongs to the object goes: the pods of a workload before its successor makes new ones."""
-        return "Foreground" if self.key.group in {"apps", "batch"} else "Background"
+        """Return how what belongs to the object goes: as it asks, else a workload's pods before its successor's."""
+        usual = "Foreground" if self.key.group in {"apps", "batch"} else "Background"
+        return self.wanted.policy.propagation or usual
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ class Policy:
     """The app of this agent from which it may be taken, though that one wants it still (G5)."""
     takeover: bool = True
     """What other tools' field managers set and nobody wants is removed (D10)."""
+    unsafe: bool = False
+    """A definition may change in ways that lose its kind's objects (D15)."""
     allow_empty: bool = False
     """May lose its whole body (A14)."""
     validate: bool = True

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -17,6 +18,7 @@ from services.applier.outbox import Outbox, Waiting
 from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
 from services.applier.run import Account
 from services.applier.settings import Pace
+from services.applier.summary import LISTED
 from services.applier.target import Standing, Target
 from services.applier.verify import Accepted, bundle_of
 from services.applier.wellness import Wellness
@@ -89,7 +91,7 @@ class Reporting:
             health=health.health,
             **_words(target.standing, health),
             counts=summary.counts,
-            failures=summary.failures,
+            failures=summary.failures[:LISTED],
             hold=summary.hold,
             drift=account.drift,
             warnings=account.warnings,
@@ -139,9 +141,16 @@ class Reporting:
         )
         self.changed()
 
-    async def answer(self, instruction: str, *, ok: bool, message: str = "") -> None:
+    async def answer(self, instruction: str, *, ok: bool, message: str, body: Mapping[str, Any] | None = None) -> None:
         """Answer an instruction."""
-        told = Answer(id=instruction, cluster=self.about.cluster, ok=ok, message=message[:1000], at=datetime.now(UTC))
+        told = Answer(
+            id=instruction,
+            cluster=self.about.cluster,
+            ok=ok,
+            message=message[:1000],
+            body=body or {},
+            at=datetime.now(UTC),
+        )
         await self.outbox.put(Waiting(subjects.report(self.about.cluster, "answer"), to_bytes(told), uuid4().hex))
 
     async def keep_status(self, bus: Bus) -> None:

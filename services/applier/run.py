@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from services.applier.account import confirm_account
+from services.applier.affected import affected
+from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import drift_lines
 from services.applier.execute import Execution
 from services.applier.kube.mapper import Resource
 from services.applier.kube.session import Impersonating, Sender
 from services.applier.look import Looker
-from services.applier.options import Conflicts, OnError, Options
+from services.applier.options import Conflicts, Mode, Options
 from services.applier.plan import plan, settled
-from services.applier.planned import Applied, Outcome, Plan, Skip, SkipReason
+from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipReason
+from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
 from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Wanted
@@ -116,7 +119,12 @@ class Run:
         )
         todo, contested = self.fights.restrained(todo, time.monotonic())
         drift = await drift_lines(self.tools, self.sender, todo, live, wanted, options=self.options)
-        outcomes = await self._carry_out(todo, inventory)
+        rehearsal = Rehearsal(todo, self.sender, self.tools.mapper, self._recreates)
+        beforehand = await self._beforehand(rehearsal)
+        if self.options.mode is Mode.PLAN or (self.options.atomic and _refused(beforehand)):
+            return self._unwritten(rehearsal, beforehand, inventory, drift, incomplete)
+        outcomes = await self._carry_out(todo, inventory, _refused(beforehand))
+        self.warnings += affected((key for key, each in outcomes.items() if isinstance(each, Failed)), wanted.values())
         after = settled(todo, outcomes)
         if todo.writes or _differs(after, inventory):
             await self.tools.storage.write(after, self.tools.accepted())
@@ -142,7 +150,41 @@ class Run:
             changed=any(not isinstance(each, Applied) or each.changed for each in outcomes.values()),
         )
 
-    async def _carry_out(self, todo: Plan, before: Inventory) -> Mapping[ObjectKey, Outcome]:
+    async def _beforehand(self, rehearsal: Rehearsal) -> Mapping[ObjectKey, Outcome]:
+        """Return what is refused beforehand: by the API server where that is wanted (D4), by us where objects would go."""
+        options = self.options
+        asked = options.mode is Mode.PLAN or options.atomic or options.preflight
+        found = await rehearsal.outcomes() if asked else {}
+        return found | await unsafe(rehearsal.todo, self.sender, self.tools.mapper)
+
+    def _unwritten(
+        self,
+        rehearsal: Rehearsal,
+        outcomes: Mapping[ObjectKey, Outcome],
+        before: Inventory,
+        drift: tuple[str, ...],
+        incomplete: str,
+    ) -> Account:
+        """Return the account of a plan that is only told, or that the API server would not take whole."""
+        lines = rehearsal.lines() if self.options.mode is Mode.PLAN else ()
+        return Account(
+            inventory=before,
+            summary=rehearsal.summary(outcomes),
+            outcomes=outcomes,
+            skipped=tuple(step.reason for step in rehearsal.todo.steps() if isinstance(step, Skip)),
+            drift=drift,
+            warnings=tuple(dict.fromkeys((*lines, *self.warnings)))[:MAX_LINES],
+            contested=(),
+            incomplete=incomplete,
+            changed=False,
+        )
+
+    def _recreates(self, wanted: Wanted) -> bool:
+        return may_recreate(wanted, self.options, healing=self.healing)
+
+    async def _carry_out(
+        self, todo: Plan, before: Inventory, refused: dict[ObjectKey, Outcome]
+    ) -> Mapping[ObjectKey, Outcome]:
         if not todo.writes:
             return {}
         await self.tools.confirm()
@@ -159,7 +201,7 @@ class Run:
                 timeout_s=self.options.timeout_s,
                 fence=self.tools.fence,
                 deletes_from=self.tools.deletes_from,
-                recreates=lambda wanted: may_recreate(wanted, self.options, healing=self.healing),
+                recreates=self._recreates,
                 warn=self.warnings.append,
                 remains=Remains(self.sender, self.tools.mapper),
                 ignore=self.options.ignore,
@@ -170,6 +212,7 @@ class Run:
             self.options,
             superseded=self.superseded,
             healthy=self._healthy,
+            outcomes=refused,
         )
         await execution.run()
         return execution.outcomes
@@ -209,13 +252,17 @@ class Run:
     async def _healthy(self, keys: Iterable[ObjectKey], timeout_s: float) -> str:
         """Wait until objects do well, or until one has failed and none is on its way (J5); return which does not."""
         wanted, since = list(keys), time.monotonic()
-        fail_fast = self.options.on_error is OnError.STOP
+        fail_fast = self.options.stops
         while True:
             over, bad = waited(wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast))
             if over or self.superseded():
                 return f"{bad} is not healthy" if bad else ""
             # Nobody tells when one of many objects is well: they are looked at, in memory.
             await asyncio.sleep(self.tools.pace.debounce_s)
+
+
+def _refused(beforehand: Mapping[ObjectKey, Outcome]) -> dict[ObjectKey, Outcome]:
+    return {key: each for key, each in beforehand.items() if isinstance(each, Failed)}
 
 
 def _coming(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:

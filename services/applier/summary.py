@@ -50,7 +50,6 @@ class Summary:
     message: str
     counts: Counts
     failures: tuple[ObjectFailure, ...]
-    """The first 50."""
     hold: Hold | None
     settled: bool
     """Nothing else of this app is in the cluster."""
@@ -70,7 +69,7 @@ def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bo
             objects=sum(len(stage.steps) for stage in todo.applies),
             **{word: told[word] for word in Counts.__dataclass_fields__ if word != "objects"},
         ),
-        failures=tuple(failures[:LISTED]),
+        failures=tuple(failures),
         hold=_hold(todo),
         settled=settled(todo, outcomes).header.settled,
     )

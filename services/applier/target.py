@@ -7,25 +7,27 @@ nothing sends nothing, and one that was cut off anywhere is finished by the next
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from services.applier.account import AccountMissingError
 from services.applier.cluster import OtherClusterError
 from services.applier.documents import ReleaseDocument, suspended
-from services.applier.errors import ErrorClass
+from services.applier.due import Due, enables
+from services.applier.events import happenings
 from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake
 from services.applier.lease import LostLeaseError
-from services.applier.options import Drift, OnError, Options, options_of
-from services.applier.planned import Failed, SkipReason
+from services.applier.options import Drift, Mode, Options, options_of
+from services.applier.reports import ObjectFailure
 from services.applier.restraint import Fights
 from services.applier.run import Account, Run
+from services.applier.singly import Known, page
 from services.applier.state import Entry, Header, Inventory, Present
 from services.applier.takeover import takes
 from services.applier.taking import taken_in
@@ -34,32 +36,14 @@ from services.applier.tools import Tools
 from services.applier.verify import RefusedError, bundle_of
 from services.applier.wellness import Patience, Wellness, wellness
 from shared.core.objects import ObjectKey
-from shared.core.status import Result, Sync
+from shared.core.status import Sync
 from shared.errors import PermanentError, TowlineError, TransientError
 
-PERMANENT_RETRY_S = 1800.0
 SUSPENDED_LOOK_S = 5.0
 LEFT_NAMED = 20
 _NEVER = Present("")
-_WAITS = frozenset(
-    {ErrorClass.NAMESPACE_TERMINATING, ErrorClass.NAMESPACE_MISSING, ErrorClass.UNKNOWN_KIND, ErrorClass.TERMINATING}
-)
 
 log = structlog.get_logger("services.applier")
-
-
-@dataclass(slots=True)
-class Due:
-    """When which run is due, in monotonic seconds; infinity is never."""
-
-    retry_at: float = float("inf")
-    verify_at: float = float("inf")
-    look_at: float = float("inf")
-    failures: int = 0
-
-    def next_at(self) -> float:
-        """Return the earliest of them."""
-        return min(self.retry_at, self.verify_at, self.look_at)
 
 
 @dataclass(slots=True)
@@ -97,6 +81,7 @@ class Target:
         """Objects that are not as we left them, in the state in which a run let them be."""
         self._begun: Account | None = None
         """The last run at this release, while its deletions wait."""
+        self._failures: tuple[ObjectFailure, ...] = ()
         self._due = Due()
         self._fights = Fights()
         self.running = False
@@ -125,6 +110,8 @@ class Target:
     def noticed(self, key: ObjectKey) -> None:
         """Look at what a watch says about one object: is it as we left it?"""
         entry = self.inventory.entries.get(key)
+        if entry is None and enables(key) and self._due.hurried(time.monotonic(), self._tools.pace.probe_s):
+            self._wake.set()
         if entry is None or self.active is None:
             return
         if self.running:
@@ -134,6 +121,11 @@ class Target:
         elif self._strays(entry) and self._judged.get(key, _NEVER) != self._tools.observer.present(key):
             self._drifted.add(key)
             self._wake.set()
+
+    def objects(self, *, after: str = "", key: str = "") -> dict[str, Any]:
+        """Return a page of how the app's objects stand."""
+        known = Known(self.inventory, self._tools.observer, self._failures, self._strays)
+        return page(known, after=after, key=key)
 
     def is_suspended(self) -> bool:
         """Tell whether nothing is written for now."""
@@ -145,15 +137,15 @@ class Target:
 
     def wellness(self) -> Wellness:
         """Return how the app does now."""
-        fail_fast = self.options.on_error is OnError.STOP
-        patience = Patience(time.monotonic(), self.standing.since, self.options.timeout_s, fail_fast)
+        patience = Patience(time.monotonic(), self.standing.since, self.options.timeout_s, self.options.stops)
         return wellness(self.inventory, self._tools.observer, patience)
 
     async def work(self) -> None:
         """Run whenever a run is due, until cancelled."""
         while True:
             trigger = await self._next_trigger()
-            self.inventory = await remembered(self.inventory, self._tools)
+            if self._writes:
+                self.inventory = await remembered(self.inventory, self._tools)
             if trigger:
                 self.running = True
                 try:
@@ -162,6 +154,10 @@ class Target:
                     self.running = False
                 self._look_back()
             self._tools.changed()
+
+    @property
+    def _writes(self) -> bool:
+        return self.options.mode is Mode.APPLY
 
     async def _next_trigger(self) -> str:
         """Wait for a reason to run and return it; empty: only what is told has changed."""
@@ -284,12 +280,11 @@ class Target:
     async def _conclude(self, release: ReleaseDocument, account: Account, trigger: str, started: datetime) -> None:
         """Say what came of a run, and decide when to look again."""
         summary, now = account.summary, time.monotonic()
+        self._failures = summary.failures
         self.standing.sync, self.standing.reason, self.standing.message = summary.sync, summary.reason, summary.message
         if trigger == "release":
             self.standing.since = now
-        interval_s = self.options.interval_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the checks
-        self._due.verify_at = now + interval_s
-        self._due.retry_at = self._retry_at(account, now)
+        self._due.concluded(account, self.options, now, self._tools.deletes_from())
         self._due.look_at = self._fights.ends_at(account.contested)
         if account.contested:
             self.standing.reason = "Contested"
@@ -300,30 +295,14 @@ class Target:
         # An unchanged app that was looked at again is no news.
         if trigger in {"release", "resume", "sync"} or account.changed or account.drift or summary.failures:
             await self._tools.reporter.run_ended(self, release, account, trigger, started)
-        if release.removed and not self.inventory.entries:
+            if self._writes:
+                await self._tools.events.tell(self.app, happenings(summary, account.drift))
+        if self._writes and release.removed and not self.inventory.entries:
             await self._forget()
-
-    def _retry_at(self, account: Account, now: float) -> float:
-        if account.summary.result is None:
-            return self._tools.deletes_from()
-        if account.summary.result in {Result.SUCCEEDED, Result.HELD, Result.SUPERSEDED} and not account.incomplete:
-            self._due.failures = 0
-            return float("inf")
-        self._due.failures += 1
-        failures = [each.failure for each in account.outcomes.values() if isinstance(each, Failed)]
-        waits = any(each.transient or each.error in _WAITS for each in failures)
-        unknown = any(skip.failed and skip is not SkipReason.CONFLICT for skip in account.skipped)
-        longest = self.options.retry_max_s if waits or unknown or account.incomplete else PERMANENT_RETRY_S
-        ceiling = min(self.options.retry_first_s * 2.0 ** (self._due.failures - 1), longest)
-        return now + random.uniform(ceiling / 2, ceiling)  # noqa: S311 - spreads retries
 
     def _postpone(self, error: TowlineError) -> None:
         """Nothing was decided: try again later, with growing pauses."""
-        self._due.failures += 1
-        ceiling = min(self.options.retry_first_s * 2.0 ** (self._due.failures - 1), self.options.retry_max_s)
-        # A first failure is often a bus or an API server that starts.
-        pause_s = random.uniform(0.1, ceiling) if self._due.failures > 1 else self._tools.pace.probe_s  # noqa: S311
-        self._due.retry_at = time.monotonic() + pause_s
+        pause_s = self._due.postponed(self.options, time.monotonic(), self._tools.pace.probe_s)
         self.standing.reason, self.standing.message = error.code, error.message
         log.warning("run_postponed", app=self.app, code=error.code, error=error.message, pause_s=round(pause_s, 1))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from services.applier.content import Content
 from services.applier.documents import ReleaseDocument
+from services.applier.events import Events
 from services.applier.inventory import Storage
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import Session
@@ -93,6 +94,7 @@ class Tools:
     storage: Storage
     content: Content
     reporter: Reporter
+    events: Events
     desires: Desires
     pace: Pace
     digest_key: bytes

@@ -235,6 +235,7 @@ class Sync(Written):
     windows: Words = ()
     health_checks: tuple[HealthCheck, ...] = ()
     suspend: Suspend | None = None
+    mode: Literal["apply", "plan"] = "apply"
     compat: bool = True
 
 

@@ -169,7 +169,7 @@ async def test_one_bad_object_stops_no_other_and_suspends_pruning(agent, sim):
 
 
 async def test_an_immutable_change_fails_or_recreates_as_the_app_says(agent, sim):
-    """H1, H2, H3."""
+    """H1, H2, H3, H5."""
 
     def job(image):
         return {
@@ -188,6 +188,7 @@ async def test_an_immutable_change_fails_or_recreates_as_the_app_says(agent, sim
     await agent.release("web", [job("a:2")])
     report = await agent.reported(generation=2)
     assert report.failures[0].code == "Immutable"
+    assert "a new name" in report.failures[0].hint
 
     await agent.release("web", [job("a:2")], options={**OPTIONS, "onImmutable": "recreate"})
     await agent.reported(generation=3, result="succeeded")

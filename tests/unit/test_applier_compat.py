@@ -36,6 +36,7 @@ def policy(annotations, labels=None, **more):
         (f"{OURS}/adopt", "true", Policy(adopt=True)),
         (f"{OURS}/transfer-from", "api", Policy(transfer_from="api")),
         (f"{OURS}/allow-empty", "true", Policy(allow_empty=True)),
+        (f"{OURS}/crd-upgrade", "force", Policy(unsafe=True)),
         (f"{OURS}/validate", "false", Policy(validate=False)),
         (f"{OURS}/wait", "false", Policy(wait=False)),
         (f"{OURS}/health-timeout", "90s", Policy(health_timeout_s=90.0)),

@@ -150,6 +150,14 @@ def test_conflicts_name_manager_and_field():
     assert failure.hint
 
 
+def test_what_cannot_be_changed_comes_with_another_way():
+    """H5, H6: another name; of a StatefulSet, to make it anew while its pods run on."""
+    answer = status(422, "x", "Invalid", causes=[cause("FieldValueInvalid", "field is immutable", "spec.x")])
+
+    assert "a new name" in classify(answer, ObjectKey("batch", "Job", "web", "j")).hint
+    assert "--cascade=orphan" in classify(answer, ObjectKey("apps", "StatefulSet", "web", "s")).hint
+
+
 @pytest.mark.parametrize(("header", "expected"), [("5", 5), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None)])
 def test_retry_after_is_taken_from_the_header(header, expected):
     assert classify(plain(429, "Too many requests", header)).retry_after_s == expected

@@ -7,6 +7,7 @@ from services.applier.options import (
     DeletionPolicy,
     Drift,
     IgnoreRule,
+    Mode,
     OnImmutable,
     Options,
     options_of,
@@ -79,7 +80,9 @@ def test_all_keys_of_the_fleet_format_are_known():
         ("healthChecks", ["Widget"]),
         ("namespace", 5),
         ("prunes", True),
-        ("atomic", True),
+        ("atomic", "yes"),
+        ("preflight", "client"),
+        ("windows", ["office"]),
     ],
 )
 def test_what_is_not_understood_is_a_warning_and_no_other_policy(name, value):
@@ -109,3 +112,15 @@ def test_hooks_have_ten_minutes_unless_the_app_says_how_long_things_may_take():
 
     assert (told.timeout_s, told.hook_timeout_s) == (60.0, 60.0)
     assert (Options().timeout_s, Options().hook_timeout_s) == (300.0, 600.0)
+
+
+@pytest.mark.parametrize(("value", "mode"), [("apply", Mode.APPLY), ("plan", Mode.PLAN), ("plam", Mode.PLAN)])
+def test_a_mode_that_is_not_known_writes_nothing(value, mode):
+    """Q4: whoever wrote it wanted less than everything."""
+    assert options_of({"mode": value}).options.mode is mode
+
+
+def test_a_bundle_that_is_applied_whole_stops_at_the_first_failure():
+    """E9."""
+    assert options_of({"atomic": True}).options.stops
+    assert not Options().stops

@@ -1,0 +1,113 @@
+"""Ask the API server about each write of a plan before any is sent, changing nothing (rules D4, E9, Q4).
+
+What cannot be asked beforehand is no refusal: objects whose kind or namespace comes with the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from services.applier.errors import ErrorClass, unreachable
+from services.applier.kube.mapper import Mapper
+from services.applier.kube.session import (
+    APPLY,
+    METADATA,
+    WRITE_TIMEOUT_S,
+    ClusterUnreachableError,
+    Request,
+    Sender,
+)
+from services.applier.planned import (
+    Blocked,
+    Create,
+    Failed,
+    Orphan,
+    Outcome,
+    Patch,
+    Plan,
+    Prune,
+    Recreate,
+    Skip,
+    Step,
+)
+from services.applier.state import Wanted
+from services.applier.summary import Summary, summary
+from services.applier.tracking import MANAGER
+from shared.core.objects import ObjectKey
+from shared.core.status import Result, Sync
+
+REASON = "PlanOnly"
+NO_DRY_RUN = "does not support dry run"
+_ONLY = Blocked(REASON)
+_VERBS: Mapping[type[Step], str] = {
+    Create: "make",
+    Patch: "change",
+    Recreate: "make anew",
+    Prune: "delete",
+    Orphan: "give up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """One plan that is only talked about."""
+
+    todo: Plan
+    sender: Sender
+    mapper: Mapper
+    recreates: Callable[[Wanted], bool]
+
+    async def outcomes(self) -> dict[ObjectKey, Outcome]:
+        """Return what the API server refuses; all else is not tried."""
+        steps = [step for step in self.todo.steps() if not isinstance(step, Skip)]
+        made = {step.key for step in steps if isinstance(step, Create)}
+        return {
+            step.key: await self._asked(step, made) if isinstance(step, Create | Patch) else _ONLY for step in steps
+        }
+
+    def lines(self) -> list[str]:
+        """Return what would be done, deletions first."""
+        stages = (*self.todo.prunes, *self.todo.applies)
+        steps = [step for stage in stages for step in stage.steps if not isinstance(step, Skip)]
+        return [f"would {_VERBS[type(step)]} {step.key}" for step in steps]
+
+    def summary(self, outcomes: Mapping[ObjectKey, Outcome]) -> Summary:
+        """Return the account of it."""
+        found = summary(self.todo, outcomes)
+        if not self.todo.writes:
+            return found
+        return replace(
+            found,
+            result=Result.FAILED if found.failures else Result.HELD,
+            sync=Sync.OUT_OF_SYNC,
+            reason="Failed" if found.failures else REASON,
+            message=found.message if found.failures else f"nothing is written; {len(outcomes)} objects would be",
+        )
+
+    async def _asked(self, step: Create | Patch, made: set[ObjectKey]) -> Outcome:
+        key, policy = step.key, step.wanted.policy
+        resource = self.mapper.find(key, step.wanted.version)
+        if resource is None:
+            return _ONLY  # its kind comes with the bundle
+        query = {
+            "dryRun": "All",
+            "fieldManager": MANAGER,
+            "force": "true" if step.force else "false",
+            "fieldValidation": "Strict" if policy.validate else "Ignore",
+        }
+        path = resource.path(key.namespace, key.name)
+        request = Request("PATCH", path, query, step.wanted.body, content_type=APPLY, accept=METADATA)
+        try:
+            reply = await self.sender.send(replace(request, timeout_s=WRITE_TIMEOUT_S))
+        except ClusterUnreachableError as error:
+            return Failed(unreachable(error.message))
+        if reply.ok:
+            return _ONLY
+        failure = reply.failure(key)
+        deaf = NO_DRY_RUN in failure.message  # a webhook from before 1.22 (D14)
+        arrives = (
+            failure.error is ErrorClass.NAMESPACE_MISSING and ObjectKey("", "Namespace", "", key.namespace) in made
+        )
+        anew = failure.error is ErrorClass.IMMUTABLE and self.recreates(step.wanted)
+        return _ONLY if deaf or arrives or anew else Failed(failure)
