@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from services.releaser import guard, holding, registering
+from services.releaser.fencing import NotFencedError, fenced
 from services.releaser.keys import HubKeys
 from services.releaser.rolling import Revision, step
 from services.releaser.rosters import content_id
@@ -143,7 +144,9 @@ async def _name_apps(tx: Transaction, render: Render) -> None:
         place = {"source": source, "app": name, "commit": render.message.commit}
         tx.say("app-refused", **place, severity="error", message=text, data=data)
         del mine[name]
-    plans = {name: _plan(app, render.fleet, await _fleet_part(tx, render)) for name, app in mine.items()}
+    fleet = await _fleet_part(tx, render)
+    mine = {name: _fenced(tx, render, app, fleet) for name, app in mine.items()}
+    plans = {name: _plan(app, render.fleet, fleet) for name, app in mine.items()}
     rows = [
         {"app": name, "source": source, "plan": plan}
         for name, plan in plans.items()
@@ -153,6 +156,17 @@ async def _name_apps(tx: Transaction, render: Render) -> None:
     render.unreadable = frozenset(name for name, app in mine.items() if not app.readable)
     render.readable = {name: app for name, app in mine.items() if app.readable}
     render.present = frozenset(mine)
+
+
+def _fenced(tx: Transaction, render: Render, app: AppPart, fleet: FleetPart | None) -> AppPart:
+    """Return the app inside the fences of its project; one that has none of those it names stays as it is."""
+    try:
+        return fenced(app, fleet.projects if fleet else {})
+    except NotFencedError as error:
+        data = {"code": error.code, "hint": error.hint}
+        place = {"source": render.message.source, "app": app.name, "commit": render.message.commit}
+        tx.say("app-refused", **place, severity="error", message=str(error), data=data)
+        return app.model_copy(update={"readable": False})
 
 
 async def _fleet_part(tx: Transaction, render: Render) -> FleetPart | None:

@@ -16,6 +16,7 @@ from shared.messages.renders import (
     DeclaredCluster,
     FleetPart,
     Problem,
+    ProjectPart,
     RenderListing,
     RolloutPlan,
     StagePlan,
@@ -66,6 +67,12 @@ def fleet_part(fleet: Fleet) -> FleetPart:
         default_rollout=written.defaults.rollout,
         claims_accept=written.claims.accept,
         claims_approve=written.claims.approve,
+        projects={
+            name: ProjectPart(
+                namespaces=project.namespaces, cluster_scoped=project.cluster_scoped, run_as=project.run_as
+            )
+            for name, project in written.projects.items()
+        },
         unreadable_clusters=fleet.unreadable_clusters,
     )
 
@@ -76,6 +83,7 @@ def app_part(app: App) -> AppPart:
     return AppPart(
         name=app.name,
         namespace=app.namespace,
+        project=app.written.project,
         rollout=rollout.name if rollout else "",
         own_rollout=rollout_plan(rollout) if rollout and not rollout.name else None,
         options={**app.written.sync.model_dump(mode="json", by_alias=True), "namespace": app.namespace},

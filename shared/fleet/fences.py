@@ -13,9 +13,11 @@ from shared.fleet.files import AppFile, FleetFile
 
 def of_fleet(document: Document, written: FleetFile) -> Iterator[Finding]:
     """Yield a warning for each fence that `fleet.yaml` declares."""
-    for name in written.projects:
-        text = f"the project {name!r} fences nothing in yet: its apps may use any source, namespace and cluster"
-        yield _finding(document, text, ("projects", name))
+    for name, project in written.projects.items():
+        for key, given in (("sources", project.sources), ("clusters", project.clusters)):
+            if given:
+                text = f"the project {name!r} does not bind its apps to {key} yet, to namespaces and kinds it does"
+                yield _finding(document, text, ("projects", name, key))
     for name in written.windows:
         yield _finding(document, f"the window {name!r} holds no change back yet", ("windows", name))
     for name, source in written.sources.items():
@@ -26,10 +28,6 @@ def of_fleet(document: Document, written: FleetFile) -> Iterator[Finding]:
 
 def of_app(document: Document, written: AppFile) -> Iterator[Finding]:
     """Yield a warning for each fence that an app names."""
-    if written.project:
-        yield _finding(document, f"the fences of the project {written.project!r} do not hold yet", ("project",))
-    if written.sync.run_as:
-        yield _finding(document, "the agent applies with its own rights yet, not as runAs", ("sync", "runAs"))
     if written.sync.windows:
         yield _finding(document, "sync windows hold no change back yet", ("sync", "windows"))
 

@@ -187,6 +187,11 @@ def _check_app(document: Document, written: AppFile, fleet: FleetFile | None, fi
         known = ", ".join(sorted(fleet.projects))
         text = f"there is no project {written.project!r}"
         findings.append(document.finding("fleet.unknown-project", text, ("project",), hint=f"declared: {known}"))
+    project, own = fleet.projects.get(written.project), written.sync.run_as
+    if project is not None and project.run_as and own not in {"", project.run_as}:
+        text = f"apps of the project {written.project!r} act as {project.run_as!r}, not as {own!r}"
+        hint = "leave runAs out of the app"
+        findings.append(document.finding("fleet.fenced", text, ("sync", "runAs"), hint=hint))
 
 
 def _elsewhere(

@@ -67,6 +67,15 @@ class DeclaredCluster(Part):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
+class ProjectPart(Part):
+    """The fences of a group of apps, as far as an agent holds them."""
+
+    namespaces: tuple[str, ...] = ()
+    """Globs; none: any."""
+    cluster_scoped: bool = False
+    run_as: str = ""
+
+
 class FleetPart(Part):
     """What only the fleet source may say; absent in the render of any other source."""
 
@@ -75,6 +84,7 @@ class FleetPart(Part):
     default_rollout: str = ""
     claims_accept: tuple[str, ...] = ()
     claims_approve: tuple[str, ...] = ()
+    projects: dict[str, ProjectPart] = Field(default_factory=dict)
     unreadable_clusters: tuple[str, ...] = ()
     """Names that are declared twice or wrongly: these clusters stay as they are."""
 
@@ -84,6 +94,8 @@ class AppPart(Part):
 
     name: str
     namespace: str = ""
+    project: str = ""
+    """The project of the fleet whose fences hold for it."""
     rollout: str = ""
     """The name of a rollout of the fleet source; empty with `own_rollout` absent means the fleet's default."""
     own_rollout: RolloutPlan | None = None

@@ -4,6 +4,7 @@ import pytest
 
 from services.renderer.listing import app_part, fleet_part
 from shared.fleet.read import read_app_folder, read_fleet
+from shared.messages.renders import ProjectPart
 from tests.support.mapping_tree import MappingTree
 
 FLEET = {
@@ -70,15 +71,30 @@ def test_fences_are_read_and_said_not_to_hold_yet():
 
     assert {(each.code, each.severity) for each in fleet.findings} == {("fleet.not-enforced", "warning")}
     assert [(place(each), each.app) for each in fleet.findings] == [
-        ("fleet.yaml:5:3", ""),
+        ("fleet.yaml:5:10", ""),
+        ("fleet.yaml:5:58", ""),
         ("fleet.yaml:7:3", ""),
         ("fleet.yaml:3:57", ""),
-        ("apps/api/app.yaml:1:1", "api"),
-        ("apps/raw/app.yaml:1:25", "raw"),
         ("apps/raw/app.yaml:1:8", "raw"),
     ]
     assert [app.name for app in fleet.apps] == ["api", "raw"]
     assert fleet.governs
+
+
+def test_projects_reach_the_releaser_with_their_apps():
+    """O4: for it signs what an agent holds an app to."""
+    fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, APP: "project: shop\n"}), "fleet")
+
+    assert fleet_part(fleet).projects == {"shop": ProjectPart(namespaces=("shop", "shop-*"), run_as="shop-deployer")}
+    assert app_part(fleet.apps[0]).project == "shop"
+
+
+def test_an_app_acts_as_its_project_does():
+    """O1: an account of its own choice would lead around the project's."""
+    tree = {"fleet.yaml": FENCES, APP: "project: shop\nsync: {runAs: kube-system/admin}\n"}
+    fleet = read_fleet(MappingTree(tree), "fleet")
+
+    assert [(place(each), each.code) for each in fleet.errors] == [(f"{APP}:2:8", "fleet.fenced")]
 
 
 def test_an_unknown_project_is_a_mistake():
