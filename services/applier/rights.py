@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Whoever applies an object reads it before and may have to make it; whoever deletes one reads it before.
 _TOGETHER = dict.fromkeys(("get", "create", "patch"), ("get", "create", "patch")) | {"delete": ("get", "delete")}
@@ -45,12 +45,15 @@ def right_of(text: str) -> Right | None:
     found = _REFUSED.search(text)
     if found is None:
         return None
-    told = {name: value or "" for name, value in found.groupdict().items()}
-    return Right(told["user"], told["verb"], told["resource"], told["group"], told["namespace"], told["object"])
+    said = {name: value or "" for name, value in found.groupdict().items()}
+    return Right(said["user"], said["verb"], said["resource"], said["group"], said["namespace"], said["object"])
 
 
 def snippet(right: Right) -> str:
     """Return the role and the binding that give this right, as YAML; of an impersonation to this one account only."""
+    if right.impersonates and right.resource == "serviceaccounts":
+        # Since 1.36 there is a right per verb besides; this one gives them all, in every version.
+        right = replace(right, verb="impersonate", group="")
     # The API server asks for a Namespace's permissions inside it, where no Role can be before it exists.
     is_namespace = (right.group, right.resource) == ("", "namespaces")
     kind = "Role" if right.namespace and not is_namespace else "ClusterRole"
@@ -94,8 +97,11 @@ def advice(text: str) -> str:
     if "is attempting to grant RBAC permissions not currently held" in text:
         return "who grants rights must hold them: give them to the account first, or the verb `escalate` on the role"
     right = right_of(text)
-    if right is None:
-        return ""
+    return told(right) if right else ""
+
+
+def told(right: Right) -> str:
+    """Return who lacks a right, and what would give it."""
     if right.impersonates:
         return f"the agent itself lacks the right to act for this app; this would give it:\n{snippet(right)}"
     return f"{right}; this would allow it:\n{snippet(right)}"

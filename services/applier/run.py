@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from services.applier.account import confirm_account
+from services.applier.account import confirm_account, explained
 from services.applier.affected import affected
 from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
@@ -215,7 +215,9 @@ class Run:
             outcomes=refused,
         )
         await execution.run()
-        return execution.outcomes
+        if self.account is None:
+            return execution.outcomes
+        return await explained(self.tools.session, self.account, self.tools.mapper, execution.outcomes)
 
     async def _look(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> dict[ObjectKey, Live]:
         """Return the live state of everything that is wanted or was owned."""

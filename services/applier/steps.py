@@ -191,8 +191,7 @@ class Steps:
         """Take our marks off an object and leave it; never by applying less, which would take its fields (F4)."""
         if self._early():
             return Deferred()
-        resource = self._served_as(step.key)
-        path = resource.path(step.key.namespace, step.key.name)
+        path = self._served_as(step.key).path(step.key.namespace, step.key.name)
         reply = await self._rewritten(
             path, lambda live: unmarking(live) if is_ours(present_of(live), self.app, step.key) else []
         )
@@ -249,7 +248,8 @@ class Steps:
     async def _wanted(self, wanted: Wanted, *, wait_s: float = 0.0) -> Resource:
         """Return where an object of the bundle is served, or end the step."""
         resource = await self.resource(wanted.key, wanted.version, wait_s=wait_s)
-        if resource is None:
+        # A scope that was learned after the fences were looked at is as good as none: the next run knows it.
+        if resource is None or resource.namespaced is not bool(wanted.key.namespace):
             raise StepFailedError(
                 Failure(
                     ErrorClass.UNKNOWN_KIND,

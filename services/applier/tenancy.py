@@ -73,11 +73,14 @@ class LocalPolicy:
 
     fence: Fence = Fence()
     run_as: ServiceAccount | None = None
-    """For apps that name no account."""
+    """For apps that name no account and are not privileged."""
     privileged: Globs = ("*",)
     """Apps that may use the agent's own rights."""
     accounts: Globs | None = ("*",)
-    """`namespace/name` of accounts that apps may name; None: those of namespaces that the app may use."""
+    """`namespace/name` of accounts that apps may name; None: those of namespaces that a fence allows the app.
+
+    An app's own namespace is no such fence: it could choose one with a mighty account.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +111,17 @@ def tenancy_of(app: str, options: Mapping[str, Any], policy: LocalPolicy) -> Ten
     """
     home = str(options.get("namespace") or "")
     written = str(options.get("runAs") or "")
-    account = account_of(written, home) if written else policy.run_as
-    if account is None and not _matches(app, policy.privileged):
-        raise TenancyError(
-            f"app {app!r} names no service account, and may not use the agent's own rights",
-            hint="set sync.runAs, or let the cluster's owner name the app in `privileged` of the agent's policy",
-        )
+    account = account_of(written, home) if written else _default_account(app, policy)
     signed = signed_fence(options.get("fence"))
     fences = {"policy of this cluster's agent": policy.fence, "project in fleet.yaml": signed}
     if account is not None:
         fences["an app with runAs"] = _own_ground(home, (policy.fence, signed))
-    tenancy = Tenancy(account, fences)
-    if account is not None and written and not _may_name(account, policy, tenancy):
+    if account is not None and written and not _may_name(account, policy, signed):
         raise TenancyError(
             f"app {app!r} may not act as the service account {account}",
             hint="name one that `accounts` of the agent's policy allows",
         )
-    return tenancy
+    return Tenancy(account, fences)
 
 
 def tenant_of(app: str, options: Mapping[str, Any], policy: LocalPolicy) -> str:
@@ -166,6 +163,18 @@ def signed_fence(written: Any) -> Fence:
     return Fence(namespaces or None, ("*",) if written.get("clusterScoped") is True else ())
 
 
+def _default_account(app: str, policy: LocalPolicy) -> ServiceAccount | None:
+    """Return as whom an app acts that names nobody."""
+    if _matches(app, policy.privileged):
+        return None
+    if policy.run_as is None:
+        raise TenancyError(
+            f"app {app!r} names no service account, and may not use the agent's own rights",
+            hint="set sync.runAs, or let the cluster's owner name the app in `privileged` of the agent's policy",
+        )
+    return policy.run_as
+
+
 def _own_ground(home: str, given: tuple[Fence, ...]) -> Fence:
     """Return the fence of an app that is not privileged, as far as no other says more (O4)."""
     namespaces = None if any(each.namespaces is not None for each in given) else (home,)
@@ -173,10 +182,11 @@ def _own_ground(home: str, given: tuple[Fence, ...]) -> Fence:
     return Fence(namespaces, cluster_scoped)
 
 
-def _may_name(account: ServiceAccount, policy: LocalPolicy, tenancy: Tenancy) -> bool:
+def _may_name(account: ServiceAccount, policy: LocalPolicy, signed: Fence) -> bool:
     if policy.accounts is not None:
         return _matches(str(account), policy.accounts)
-    return not tenancy.trouble(ObjectKey("", "ServiceAccount", account.namespace, account.name))
+    given = [each.namespaces for each in (policy.fence, signed) if each.namespaces is not None]
+    return bool(given) and all(_matches(account.namespace, each) for each in given)
 
 
 def _are_texts(value: Any) -> bool:

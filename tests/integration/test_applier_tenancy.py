@@ -105,6 +105,29 @@ async def test_a_refusal_carries_what_would_allow_it_and_stops_only_its_app(agen
     assert names(sim) == {"a", "b"}
 
 
+async def test_a_refusal_that_names_no_right_is_looked_into(agent, sim):
+    """O3: an access review as the account says what it lacks; the same answer from an admission rule stays as it is."""
+    account(sim)
+    grant(sim, "configmaps", verbs=["get", "create"])
+    refused = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "reason": "Forbidden",
+        "code": 403,
+        "message": "not by this gateway",
+    }
+    sim.fail_next(100, 403, refused, match=lambda seen: seen.method == "PATCH" and "/configmaps/" in seen.path)
+    await agent.release("web", [config_map("a")], options=AS_DEPLOYER)
+    (lacking,) = (await agent.reported(generation=1)).failures
+    grant(sim, "configmaps")
+    await agent.release("web", [config_map("a")], options=AS_DEPLOYER)
+    (denied,) = (await agent.reported(generation=2)).failures
+
+    assert lacking.message == denied.message == "not by this gateway"
+    assert f"{ACCOUNT} may not patch configmaps in web; this would allow it:" in lacking.hint
+    assert "RoleBinding" not in denied.hint
+
+
 async def test_a_new_account_prunes_what_the_old_one_made_as_far_as_it_may(agent, sim):
     """O6: what it may not delete stays in the inventory, and goes when it may."""
     account(sim)

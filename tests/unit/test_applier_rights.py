@@ -88,6 +88,20 @@ def test_an_impersonation_that_is_refused_is_about_the_agent():
     assert binding["subjects"][0]["name"] == "towline-agent"
 
 
+def test_the_older_right_to_impersonate_is_given_where_the_newer_is_missed():
+    """O3: it holds in every version, and for all that the account may do."""
+    place = 'in the namespace "shop"'
+    text = refusal("impersonate:serviceaccount", "serviceaccounts", "authentication.k8s.io", place=place, name="d")
+    role, _ = documents(right_of(text))
+
+    assert role["rules"][0] == {
+        "apiGroups": [""],
+        "resources": ["serviceaccounts"],
+        "verbs": ["impersonate"],
+        "resourceNames": ["d"],
+    }
+
+
 def test_constrained_impersonation_is_told_by_its_own_verbs():
     """O3: the newer form names the target's resource, and is given as it is named."""
     role, _ = documents(right_of(refusal("impersonate-on:serviceaccount:patch", "configmaps", user=AGENT)))

@@ -16,7 +16,9 @@ from shared.core.objects import ObjectKey
 from shared.errors import FindingsError
 
 ANYTHING = LocalPolicy()
-STRICT = LocalPolicy(privileged=(), accounts=None)
+DEFAULT = ServiceAccount("apps", "all")
+STRICT = LocalPolicy(Fence(("shop*",)), privileged=(), accounts=None)
+UNFENCED = LocalPolicy(privileged=(), accounts=None)
 SCOPES = {
     ("", "ConfigMap"): True,
     ("", "Secret"): True,
@@ -55,8 +57,9 @@ def refusals(objects, tenancy, strangers=()):
         (ANYTHING, "", ""),
         (ANYTHING, "deployer", "system:serviceaccount:shop:deployer"),
         (ANYTHING, "apps/shop.deployer", "system:serviceaccount:apps:shop.deployer"),
-        (LocalPolicy(run_as=ServiceAccount("apps", "all")), "", "system:serviceaccount:apps:all"),
-        (LocalPolicy(run_as=ServiceAccount("apps", "all")), "deployer", "system:serviceaccount:shop:deployer"),
+        (LocalPolicy(run_as=DEFAULT, privileged=()), "", "system:serviceaccount:apps:all"),
+        (LocalPolicy(run_as=DEFAULT, privileged=()), "deployer", "system:serviceaccount:shop:deployer"),
+        (LocalPolicy(run_as=DEFAULT, privileged=("web",)), "", ""),
         (LocalPolicy(privileged=("we*",)), "", ""),
         (LocalPolicy(privileged=("we*",)), "shop/deployer", "system:serviceaccount:shop:deployer"),
     ],
@@ -80,12 +83,13 @@ def test_what_names_no_account_is_refused_and_never_ignored(written):
 
 
 def test_an_app_may_not_name_an_account_of_somebody_else():
-    """O8: only the accounts that the cluster's owner lists; without a list those of the app's own namespaces."""
+    """O8: only the accounts that the cluster's owner lists; without a list those of namespaces that a fence allows."""
     listed = LocalPolicy(accounts=("*/deployer",))
 
     assert tenancy_of("web", options(runAs="apps/deployer"), listed).account == ServiceAccount("apps", "deployer")
     assert tenancy_of("web", options(runAs="shop/any"), STRICT).account == ServiceAccount("shop", "any")
-    for policy, name in ((listed, "kube-system/admin"), (STRICT, "kube-system/deployer")):
+    assert tenancy_of("web", options(runAs="d", fence={"namespaces": ["shop"]}), UNFENCED).account
+    for policy, name in ((listed, "kube-system/admin"), (STRICT, "kube-system/deployer"), (UNFENCED, "shop/any")):
         with pytest.raises(TenancyError, match="may not act as"):
             tenancy_of("web", options(runAs=name), policy)
 
