@@ -33,6 +33,11 @@ async def test_a_join_token_that_was_used_or_is_too_late_opens_nothing(line, loc
     used, late = await invited(running, name="c2"), await invited(running, name="c3", ttl_s=1)
     over = datetime.now(UTC) + timedelta(seconds=1)
     await enrolled(used, NewKey(), here("uid-2"))
+
+    async def told():
+        return await clusters(running) == {"c1": "connected", "c2": "offline", "c3": "invited"}
+
+    await until(told, what="all clusters are told of")
     before, owned = await clusters(running), running.owned("c1")
     await until(lambda: datetime.now(UTC) > over, what="the token is too late")
 
