@@ -23,6 +23,8 @@ class Claimant:
     adopt: Adopt
     others: AbstractSet[ObjectKey] = frozenset()
     """What other apps of this agent desire."""
+    apps: AbstractSet[str] = frozenset()
+    """The apps of this agent whose desires are known."""
     shared: Mapping[ObjectKey, str] = field(default_factory=dict)
     """Their `Wanted.content`, where there is one."""
 
@@ -53,8 +55,9 @@ def objection(wanted: Wanted, live: Present, claimant: Claimant, *, known: bool)
     if owner and owner == wanted.policy.transfer_from:
         return ""
     if owner:
-        # The app that had it gave it up when it no longer desires it: then it is handed over (G5).
-        taken = wanted.key in claimant.others or known
+        # The app that had it gave it up when it no longer desires it: then it is handed over (G5). A mark of nobody we
+        # know on an object that was ours is not fought (G7).
+        taken = wanted.key in claimant.others or (known and owner not in claimant.apps)
         hint = f"take it out of one of both apps, or annotate it with {GROUP}/transfer-from: {owner}"
         return f"it is owned by app {owner!r}: {hint}" if taken else ""
     if known or claimant.adopt is Adopt.ALL or wanted.policy.adopt:

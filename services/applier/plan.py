@@ -80,6 +80,7 @@ def plan(
     cluster: str = "",
     key: str = "",
     others: AbstractSet[ObjectKey] = frozenset(),
+    apps: AbstractSet[str] = frozenset(),
     shared: Mapping[ObjectKey, str] | None = None,
     incomplete: str = "",
     home: str = AGENT,
@@ -97,13 +98,14 @@ def plan(
         cluster: this agent's name, the value of its label.
         key: id of the key that signed the permission.
         others: keys that other apps of this agent desire; they are handed over, never deleted.
+        apps: the apps of this agent whose desires are known.
         shared: their content, where two apps may want the very same object.
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
         home: the agent's namespace.
     """
     wanted = {} if release.removed else desired
     crds = _crds(wanted.values())
-    claimant = Claimant(release.app, cluster, options.adopt, others, shared or {})
+    claimant = Claimant(release.app, cluster, options.adopt, others, apps, shared or {})
     steps: dict[ObjectKey, Step] = {}
     rescues: dict[ObjectKey, Step] = {}
     for found in wanted.values():

@@ -113,6 +113,7 @@ class Run:
             cluster=self.tools.cluster,
             key=self.key,
             others=self.tools.desires.of_others(self.app),
+            apps=self.tools.desires.apps,
             shared=self.tools.desires.contents_of_others(self.app),
             incomplete=incomplete,
             home=self.tools.home,

@@ -60,6 +60,11 @@ class Desires:
         self._expected.discard(app)
         self._changed.set()
 
+    @property
+    def apps(self) -> frozenset[str]:
+        """Return the apps whose wishes are known."""
+        return frozenset(self._keys)
+
     def of_others(self, app: str) -> frozenset[ObjectKey]:
         """Return what all other apps want."""
         return frozenset().union(*(keys for name, keys in self._keys.items() if name != app))

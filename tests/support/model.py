@@ -124,6 +124,7 @@ class Model:
             OPTIONS,
             cluster=AGENT,
             others=frozenset(key for other in self.apps.values() if other is not app for key in other.desired),
+            apps=frozenset(self.apps),
             incomplete=trouble.incomplete,
         )
         outcomes = {}

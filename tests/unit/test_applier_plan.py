@@ -180,6 +180,13 @@ def test_what_may_be_taken_over_is(live, options, policy):
     assert isinstance(steps(todo)[A], Patch)
 
 
+def test_an_object_comes_back_from_an_app_that_gave_it_up():
+    """G5, G7: it was handed over before, and nobody ran since."""
+    back = decided([wanted(A)], {A: present(A, owner="api")}, inventory(entry(A)), apps={"api"})
+
+    assert isinstance(steps(back)[A], Patch)
+
+
 def test_two_apps_never_fight_over_an_object_g5_g6():
     todo = decided([wanted(A)], {A: present(A, owner="api")}, others={A})
 
