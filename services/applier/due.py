@@ -9,6 +9,7 @@ from services.applier.errors import ErrorClass
 from services.applier.options import Options
 from services.applier.planned import Failed, SkipReason
 from services.applier.run import Account
+from shared.core.backoff import backoff_s
 from shared.core.objects import ObjectKey
 from shared.core.status import Result
 
@@ -48,7 +49,7 @@ class Due:
         else:
             self.failures += 1
             longest_s = options.retry_max_s if _may_pass(account) else PERMANENT_RETRY_S
-            ceiling_s = min(options.retry_first_s * 2.0 ** (self.failures - 1), longest_s)
+            ceiling_s = backoff_s(self.failures, options.retry_first_s, longest_s)
             self.retry_at = now + random.uniform(ceiling_s / 2, ceiling_s)  # noqa: S311 - spreads retries
 
     def hurried(self, now: float, probe_s: float) -> bool:
@@ -66,7 +67,7 @@ class Due:
     def postponed(self, options: Options, now: float, soon_s: float) -> float:
         """Take over that nothing could be decided; return the pause, which grows."""
         self.failures += 1
-        ceiling_s = min(options.retry_first_s * 2.0 ** (self.failures - 1), options.retry_max_s)
+        ceiling_s = backoff_s(self.failures, options.retry_first_s, options.retry_max_s)
         # A first failure is often a bus or an API server that starts.
         pause_s = random.uniform(0.1, ceiling_s) if self.failures > 1 else soon_s  # noqa: S311
         self.retry_at = now + pause_s

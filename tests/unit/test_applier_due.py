@@ -44,3 +44,9 @@ def test_definitions_rights_webhooks_and_namespaces_may_have_been_in_the_way():
     assert enables(ObjectKey("rbac.authorization.k8s.io", "RoleBinding", "web", "deployer"))
     assert enables(ObjectKey("", "Namespace", "", "web"))
     assert not enables(ObjectKey("", "ConfigMap", "web", "one"))
+
+
+def test_an_app_that_fails_for_weeks_is_tried_on():
+    due, options = Due(failures=5_000), Options(retry_first_s=10.0, retry_max_s=60.0)
+
+    assert due.postponed(options, 100.0, soon_s=2.0) <= 60.0
