@@ -172,6 +172,9 @@ class Session:
         """Return the inbox of one worker's pulls on `subject`, the same while this session lives.
 
         It is a subscription of its own, because what is pulled arrives under the subject it was stored with.
+
+        Raises:
+            BusUnavailableError: the connection broke.
         """
         if worker not in self._pulls:
             waiting = Waiting(subject)
@@ -185,7 +188,11 @@ class Session:
 
             inbox = f"{self._prefix}.pull.{len(self._pulls)}"
             self._pulls[worker] = inbox, waiting
-            self._pull_subscriptions.append(await self._client.subscribe(inbox, cb=take))
+            try:
+                self._pull_subscriptions.append(await self._client.subscribe(inbox, cb=take))
+            except BROKEN as error:
+                self._see_whether_closed(subject)
+                raise BusUnavailableError(f"{subject}: not listened to: {error}") from error
         return self._pulls[worker]
 
     async def send(
@@ -197,8 +204,7 @@ class Session:
             BusUnavailableError: the connection broke.
             BusRefusedError: the message is larger than the server takes.
         """
-        if self.closed.is_set() or not self._client.is_connected:
-            raise BusUnavailableError(f"{subject}: the connection to the bus broke")
+        self._see_whether_closed(subject)
         try:
             await self._client.publish(subject, data, reply, dict(headers) if headers else None)
         except MaxPayloadError as error:
@@ -231,7 +237,7 @@ class Session:
             try:
                 async with asyncio.timeout(CLOSE_S):
                     await step()
-            except BROKEN as error:
+            except (*BROKEN, TowlineError) as error:
                 log.debug("bus_close_failed", error=str(error))
         self._mark_closed()
 
@@ -262,6 +268,16 @@ class Session:
             answer = waiting.answers.get_nowait()
             if answer is not None and not isinstance(answer, TowlineError) and answer.reply.startswith(_ACK):
                 await self.send(answer.reply, b"-NAK")
+
+    def _see_whether_closed(self, subject: str) -> None:
+        """Refuse to go on without a connection, and tell everybody: a client that breaks may never say so itself.
+
+        (nats-py 2.16 fails in its own closing when there is something left to send.)
+        """
+        if not self.closed.is_set() and not self._client.is_connected:
+            self._mark_closed()
+        if self.closed.is_set():
+            raise BusUnavailableError(f"{subject}: the connection to the bus broke")
 
     def _mark_closed(self) -> None:
         self.closed.set()

@@ -13,6 +13,7 @@ from shared import subjects
 from shared.bus.connection import Bus, BusRefusedError, BusUnavailableError, MissingError
 from shared.bus.embedded import EmbeddedServer, ServerError
 from shared.bus.identities import BusKeys
+from shared.bus.session import Session
 from shared.bus.steward import ensure, watch
 from shared.bus.streams import LIMIT_BYTES, STREAMS
 from shared.errors import PermanentError
@@ -61,6 +62,28 @@ async def test_consumers_go_on_after_the_server_was_killed(bus_server, connect):
         auditor.stop_intake()
 
     assert bus_server.server.pid != first
+
+
+async def test_whoever_pulls_in_the_moment_of_the_break_is_told_that_the_bus_is_away(bus_server):
+    """F06: the client is closed before it tells so; a program that pulls just then waits, and does not crash."""
+    session = Session(bus_server.credentials("auditor"))
+    await session.open([bus_server.url], "auditor", None)
+    os.kill(bus_server.server.pid, signal.SIGKILL)
+    told = []
+
+    async with asyncio.timeout(30):
+        while not session.closed.is_set():
+            try:
+                await session.pull_inbox(object(), "pull")
+            except BusUnavailableError as error:
+                told.append(str(error))
+            await asyncio.sleep(0)
+    with pytest.raises(BusUnavailableError):
+        await session.pull_inbox(object(), "pull")
+    await session.close()
+
+    assert told
+    assert set(told) == {"pull: the connection to the bus broke"}
 
 
 async def test_a_subscription_outlives_the_server(bus_server, connect):
