@@ -19,6 +19,7 @@ from services.applier.local_policy import PolicyError, policy_of
 from services.applier.tenancy import LocalPolicy
 from shared.core.names import name_problem
 from shared.errors import PermanentError
+from shared.runtime.logs import LEVELS
 
 
 class SettingsError(PermanentError):
@@ -137,8 +138,8 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
     )
     if settings.kubeconfig is None and not environment.get("KUBERNETES_SERVICE_HOST"):
         problems.append("this is no pod: name a kubeconfig in TOWLINE_AGENT_KUBECONFIG")
-    if settings.log_level not in _LEVELS:
-        problems.append(f"TOWLINE_LOG_LEVEL: {settings.log_level!r} is none of {', '.join(_LEVELS)}")
+    if settings.log_level not in LEVELS:
+        problems.append(f"TOWLINE_LOG_LEVEL: {settings.log_level!r} is none of {', '.join(LEVELS)}")
     if settings.bus_ca and not settings.bus_ca.is_file():
         problems.append(f"TOWLINE_AGENT_BUS_CA: there is no file {settings.bus_ca}")
     if not settings.probe_listen.rpartition(":")[2].isdecimal():
@@ -150,7 +151,6 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
     return settings
 
 
-_LEVELS = ("debug", "info", "warning", "error")
 _KNOWN = frozenset(
     [
         "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",

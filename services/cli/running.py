@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _EXTRAS = {"poller": "hub", "renderer": "hub", "releaser": "hub", "auditor": "hub", "applier": "agent"}
 Program = Literal["poller", "renderer", "releaser", "applier", "auditor"]
-LEVELS = ("debug", "info", "warning", "error")
 Name = Annotated[tuple[str, ...], Parameter(name="--source")]
 
 
@@ -229,7 +228,7 @@ def _write_kubeconfigs(out: Path, kubeconfigs: dict[str, str]) -> None:
 
 
 def _logs(form: Literal["auto", "json", "console"]) -> None:
-    from shared.runtime.logs import configure_logging
+    from shared.runtime.logs import LEVELS, configure_logging
 
     people = form == "console" or (form == "auto" and sys.stderr.isatty())
     level = os.environ.get("TOWLINE_LOG_LEVEL", "") or "info"

@@ -6,12 +6,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[str, ...] = get_args(Level)
 VALUE_CHARACTERS = 4000
 DEPTH = 6
 REDACTED = "[redacted]"
@@ -110,7 +112,11 @@ def _escaped(value: Any, depth: int) -> Any:
 
 
 def _escaped_text(text: str) -> str:
-    cut = text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}... ({len(text)} characters)"
+    cut = text
+    if len(text) > VALUE_CHARACTERS:
+        # The end of a traceback says what went wrong.
+        half = VALUE_CHARACTERS // 2
+        cut = f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", cut)
 
 

@@ -13,6 +13,7 @@ from shared.bus.config import url_problem
 from shared.bus.connection import Credentials
 from shared.errors import Finding, FindingsError, PermanentError
 from shared.runtime.files import replace_file
+from shared.runtime.logs import Level
 
 SHARED_PREFIX = "TOWLINE_"
 
@@ -64,7 +65,7 @@ class ServiceSettings(BaseSettings):
     probe_listen: str = "127.0.0.1:0"
     """`HOST:PORT` of /healthz, /readyz and /metrics."""
     log_format: Literal["json", "console"] = "json"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Level = "info"
 
     @classmethod
     def settings_customise_sources(

@@ -80,5 +80,26 @@ def test_secrets_are_removed_by_name_and_by_look(lines, tmp_path):
 def test_a_long_value_is_cut_and_says_so(lines):
     get_logger().info("big", text="x" * 100_000)
 
-    assert lines()[0]["text"].endswith("(100000 characters)")
+    assert "100000 characters" in lines()[0]["text"]
     assert len(lines()[0]["text"]) < 5000
+
+
+def deep(levels):
+    if levels:
+        deep(levels - 1)
+    raise ValueError("what went wrong")
+
+
+def test_a_long_traceback_keeps_its_end_which_says_what_went_wrong(lines):
+    """Groups in groups make tracebacks of many thousand characters, and the reason stands last."""
+    try:
+        deep(500)
+    except ValueError as error:
+        groups = error
+        for number in range(9):
+            groups = ExceptionGroup(f"group {number}", [groups])
+        get_logger().critical("crashed", exc_info=groups)
+
+    assert "group 8" in lines()[0]["exception"]
+    assert "what went wrong" in lines()[0]["exception"]
+    assert len(lines()[0]["exception"]) < 5000
