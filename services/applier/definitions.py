@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.applier.crds import CRD
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import ClusterUnreachableError, Request, Sender
 from services.applier.planned import Failed, Outcome, Patch, Plan, Recreate
 from services.applier.state import Wanted
-from services.applier.steps import CRD
 from shared.core.canonical import decode
 from shared.core.objects import Manifest, ObjectKey
 

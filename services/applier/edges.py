@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 
+from services.applier.crds import defined_by
 from services.applier.order import place_of
 from services.applier.state import Wanted
-from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
 Objects = Mapping[ObjectKey, Wanted]
 Edges = Mapping[ObjectKey, frozenset[ObjectKey]]
-CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 @dataclass(slots=True)
@@ -89,11 +88,7 @@ def _with_implied(wanted: Objects, asked: Edges) -> dict[ObjectKey, set[ObjectKe
 
 def _implied(wanted: Objects) -> Iterator[tuple[ObjectKey, ObjectKey]]:
     namespaces = {key.name: key for key in wanted if (key.group, key.kind) == ("", "Namespace")}
-    definitions: dict[tuple[str, str], ObjectKey] = {}
-    for key, each in wanted.items():
-        if (key.group, key.kind) == CRD:
-            spec = decode(each.body).get("spec") or {}
-            definitions[str(spec.get("group")), str((spec.get("names") or {}).get("kind"))] = key
+    definitions = defined_by(wanted.values())
     for key in wanted if namespaces or definitions else ():
         if namespace := namespaces.get(key.namespace):
             yield key, namespace

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
 import structlog
 
+from services.applier.crds import defined_by
 from services.applier.errors import ErrorClass, Failure
 from services.applier.hooks import ends, hooks_of
 from services.applier.options import Options
@@ -32,8 +33,7 @@ from services.applier.planned import (
     Stage,
     Step,
 )
-from services.applier.steps import CRD, StepFailedError, Steps
-from shared.core.canonical import decode
+from services.applier.steps import StepFailedError, Steps
 from shared.core.objects import ObjectKey
 from shared.errors import TowlineError
 
@@ -61,11 +61,13 @@ class Execution:
     """Objects whose health nobody waits for (J9)."""
     _amiss: frozenset[ObjectKey] = field(init=False)
     """Objects that nothing could be done for: what comes after them has to wait as if they had failed."""
+    _definitions: Mapping[tuple[str, str], ObjectKey] = field(init=False)
 
     def __post_init__(self) -> None:
         self._unwaited = frozenset(step.key for step in self.todo.steps() if not _is_waited(step, self.todo))
         skipped = (step for step in self.todo.steps() if isinstance(step, Skip))
         self._amiss = frozenset(step.key for step in skipped if step.reason.failed)
+        self._definitions = defined_by(step.wanted for step in self.todo.steps() if isinstance(step, Making))
 
     async def run(self) -> None:
         """Fill `outcomes`; every step gets one unless it is a Skip."""
@@ -199,10 +201,9 @@ class Execution:
         namespace = ObjectKey("", "Namespace", "", key.namespace)
         if key.namespace and self._lacks(namespace):
             return namespace
-        for definition in self._failed(self.outcomes):
-            if (definition.group, definition.kind) == CRD and self._defines(definition, key):
-                return definition
-        return None
+        definition = self._definitions.get((key.group, key.kind))
+        failed = definition is not None and isinstance(self.outcomes.get(definition), Failed)
+        return definition if failed else None
 
     async def _waits_for(self, step: Step) -> str:
         """Return which object that this one names as a need does not do well (C4)."""
@@ -214,14 +215,6 @@ class Execution:
 
     def _lacks(self, key: ObjectKey) -> bool:
         return key in self._amiss or isinstance(self.outcomes.get(key), Failed | Blocked | Deferred)
-
-    def _defines(self, definition: ObjectKey, key: ObjectKey) -> bool:
-        for stage in self.todo.applies:
-            for step in stage.steps:
-                if step.key == definition and isinstance(step, Making):
-                    spec = decode(step.wanted.body)["spec"]
-                    return (spec["group"], spec["names"]["kind"]) == (key.group, key.kind)
-        return False
 
     def _failed(self, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
         return [key for key in keys if key in self._amiss or isinstance(self.outcomes.get(key), Failed)]

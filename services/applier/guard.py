@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.applier.crds import CRD
 from services.applier.documents import ReleaseDocument
 from shared.core.canonical import digest
 from shared.core.objects import ObjectKey
@@ -19,7 +20,7 @@ PROTECTED = frozenset(
         ("", "Namespace"),
         ("", "PersistentVolume"),
         ("", "PersistentVolumeClaim"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        CRD,
         ("storage.k8s.io", "StorageClass"),
     },
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.applier.compat import Asked, asked
 from services.applier.compat_names import NAMES
+from services.applier.crds import CRD
 from services.applier.edges import arranged
 from services.applier.limits import is_encrypted, size_trouble
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
@@ -28,9 +29,8 @@ Scopes = Mapping[tuple[str, str], bool]
 
 # The same stored objects under two groups (A7).
 _ALIASES = {"events.k8s.io": ""}
-_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 # Two apps may bring the same one (G5).
-_SHARED = frozenset({("", "Namespace"), _CRD})
+_SHARED = frozenset({("", "Namespace"), CRD})
 _RESERVED = (f"{GROUP}/owner", f"{GROUP}/agent", HOOK_RUN)
 
 
@@ -137,7 +137,7 @@ class _Taking:
         """Take the scope of a kind from its CRD."""
         key = key_of(manifest)
         spec = manifest.get("spec")
-        if (key.group, key.kind) != _CRD or not isinstance(spec, Mapping):
+        if (key.group, key.kind) != CRD or not isinstance(spec, Mapping):
             return
         names = spec.get("names")
         if isinstance(names, Mapping):

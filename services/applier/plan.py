@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from services.applier.adoption import Claimant, is_shared, objection
+from services.applier.crds import defined_by
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import AGENT
 from services.applier.hooks import is_over, is_rescue, run_step
@@ -42,7 +43,6 @@ from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Pre
 from services.applier.takeover import is_written_over
 from services.applier.tracking import is_ours
 from services.applier.verify import bundle_of
-from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
 __all__ = [
@@ -104,7 +104,7 @@ def plan(
         home: the agent's namespace.
     """
     wanted = {} if release.removed else desired
-    crds = _crds(wanted.values())
+    crds = defined_by(wanted.values())
     claimant = Claimant(release.app, cluster, options.adopt, others, apps, shared or {})
     steps: dict[ObjectKey, Step] = {}
     rescues: dict[ObjectKey, Step] = {}
@@ -221,16 +221,6 @@ def _drift(wanted: Wanted, options: Options) -> Drift:
 
 def _forces(options: Options) -> bool:
     return options.conflicts is Conflicts.FORCE
-
-
-def _crds(wanted: Iterable[Wanted]) -> dict[tuple[str, str], ObjectKey]:
-    """Return (group, kind) → CRD for the definitions that the bundle brings."""
-    found: dict[tuple[str, str], ObjectKey] = {}
-    for crd in wanted:
-        if (crd.key.group, crd.key.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"):
-            spec = decode(crd.body).get("spec") or {}
-            found[str(spec.get("group")), str((spec.get("names") or {}).get("kind"))] = crd.key
-    return found
 
 
 def _arrives(wanted: Wanted, live: Mapping[ObjectKey, Live], crds: Mapping[tuple[str, str], ObjectKey]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from services.applier.crds import CRD
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import Held, guarded, is_own
 from services.applier.options import DeletionPolicy, Options
@@ -27,7 +28,7 @@ _DATA = frozenset(
         ("", "PersistentVolume"),
         ("", "PersistentVolumeClaim"),
         ("", "Secret"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        CRD,
     },
 )
 _UNKNOWN = {Why.UNSERVED: SkipReason.UNKNOWN_KIND, Why.KIND_GONE: SkipReason.GONE}
@@ -124,7 +125,7 @@ def _stays(entry: Entry, known: Leaving) -> bool:
     kind = (entry.key.group, entry.key.kind)
     if kind == ("", "Namespace") and (not entry.created or _is_system(entry.key.name, known.home)):
         return True
-    if kind == ("apiextensions.k8s.io", "CustomResourceDefinition") and not known.options.prune_crds:
+    if kind == CRD and not known.options.prune_crds:
         return True
     if not known.release.removed:
         return False

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.applier.crds import CRD
 from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.reflector import pages
 from services.applier.kube.session import Sender
 from shared.core.objects import Manifest, ObjectKey
 
 NAMESPACE = ("", "Namespace")
-CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 # What every namespace has, or what follows other objects.
 _SYSTEM_KINDS = frozenset(
     {("", "Event"), ("events.k8s.io", "Event"), ("", "Endpoints"), ("discovery.k8s.io", "EndpointSlice")}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from services.applier.account import confirm_account, explained
 from services.applier.affected import affected
+from services.applier.crds import defined_by
 from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import drift_lines
@@ -27,13 +28,12 @@ from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
 from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Wanted
-from services.applier.steps import CRD, Steps
+from services.applier.steps import Steps
 from services.applier.summary import Summary, summary
 from services.applier.tenancy import ServiceAccount
 from services.applier.tools import Tools
 from services.applier.tracking import is_ours
 from services.applier.wellness import Patience, waited
-from shared.core.canonical import decode
 from shared.core.objects import ObjectKey
 
 FIRST_LIST_S = 10.0
@@ -226,7 +226,7 @@ class Run:
         resources = self._follow(wanted, inventory.entries)
         await tools.observer.ready(resources, FIRST_LIST_S)
         looker = Looker(self.sender, tools.session, tools.mapper, tools.observer)
-        return await looker.live({*wanted, *inventory.entries}, coming=_coming(wanted.values()))
+        return await looker.live({*wanted, *inventory.entries}, coming=defined_by(wanted.values()).keys())
 
     def _found_again(self) -> dict[ObjectKey, Entry]:
         """Return entries for live objects that carry this app's mark though no inventory knows them (M7)."""
@@ -266,16 +266,6 @@ class Run:
 
 def _refused(beforehand: Mapping[ObjectKey, Outcome]) -> dict[ObjectKey, Outcome]:
     return {key: each for key, each in beforehand.items() if isinstance(each, Failed)}
-
-
-def _coming(wanted: Iterable[Wanted]) -> frozenset[tuple[str, str]]:
-    """Return the kinds that the bundle's own definitions bring."""
-    found = set()
-    for each in wanted:
-        if (each.key.group, each.key.kind) == CRD:
-            spec = decode(each.body).get("spec") or {}
-            found.add((str(spec.get("group")), str((spec.get("names") or {}).get("kind"))))
-    return frozenset(found)
 
 
 def _claims(claim: Inventory, before: Inventory) -> bool:
