@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.applier.fields import MISSING, Ownership, Path, covers, difference, entries, human, union
+from services.applier.fields import MISSING, Ownership, Path, covers, difference, entries, human, is_apply_of, union
 from services.applier.held import holder
 from services.applier.ignoring import ignored_in, rules_for
 from services.applier.options import Extras, IgnoreRule
@@ -59,8 +59,7 @@ def extras_in(wanted: Manifest, live: Manifest, extras: Extras) -> tuple[Change,
 
 
 def _goes(entry: Ownership, extras: Extras) -> bool:
-    ours = (entry.manager, entry.operation, entry.subresource) == (MANAGER, "Apply", "")
-    return ours or (is_writer(entry, MANAGER) and takes(entry.manager, extras))
+    return is_apply_of(entry, MANAGER) or (is_writer(entry, MANAGER) and takes(entry.manager, extras))
 
 
 def lines(key: ObjectKey, found: Sequence[Change], redaction: Redaction) -> tuple[str, ...]:

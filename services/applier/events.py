@@ -110,7 +110,7 @@ def happenings(summary: Summary, drift: tuple[str, ...]) -> list[Happening]:
 
 def _some(lines: tuple[str, ...], count: int) -> str:
     more = f" and {count - SHOWN} more" if count > SHOWN else ""
-    return f"{'; '.join(lines[:SHOWN])}"[: LONGEST_MESSAGE - 20] + more
+    return "; ".join(lines[:SHOWN])[: LONGEST_MESSAGE - 20] + more
 
 
 def _whole_seconds(moment: datetime) -> str:

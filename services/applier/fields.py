@@ -65,10 +65,15 @@ def entries(manifest: Manifest) -> list[Ownership]:
     ]
 
 
+def is_apply_of(entry: Ownership, manager: str) -> bool:
+    """Tell whether an entry is the one in which applies of `manager` to the main resource are kept."""
+    return (entry.manager, entry.operation, entry.subresource) == (manager, "Apply", "")
+
+
 def owned_by(manifest: Manifest, manager: str) -> Owned | None:
     """Return the Apply entry of `manager` on the main resource, or None."""
     for entry in entries(manifest):
-        if entry.manager == manager and entry.operation == "Apply" and not entry.subresource:
+        if is_apply_of(entry, manager):
             return Owned(entry.fields, digest(encode(entry.fields)), entry.time)
     return None
 

@@ -10,14 +10,7 @@ from dataclasses import dataclass, replace
 
 from services.applier.errors import ErrorClass, unreachable
 from services.applier.kube.mapper import Mapper
-from services.applier.kube.session import (
-    APPLY,
-    METADATA,
-    WRITE_TIMEOUT_S,
-    ClusterUnreachableError,
-    Request,
-    Sender,
-)
+from services.applier.kube.session import ClusterUnreachableError, Sender
 from services.applier.planned import (
     Blocked,
     Create,
@@ -31,9 +24,9 @@ from services.applier.planned import (
     Skip,
     Step,
 )
+from services.applier.requests import apply_request
 from services.applier.state import Wanted
 from services.applier.summary import Summary, summary
-from services.applier.tracking import MANAGER
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
 
@@ -86,20 +79,13 @@ class Rehearsal:
         )
 
     async def _asked(self, step: Create | Patch, made: set[ObjectKey]) -> Outcome:
-        key, policy = step.key, step.wanted.policy
+        key = step.key
         resource = self.mapper.find(key, step.wanted.version)
         if resource is None:
             return _ONLY  # its kind comes with the bundle
-        query = {
-            "dryRun": "All",
-            "fieldManager": MANAGER,
-            "force": "true" if step.force else "false",
-            "fieldValidation": "Strict" if policy.validate else "Ignore",
-        }
-        path = resource.path(key.namespace, key.name)
-        request = Request("PATCH", path, query, step.wanted.body, content_type=APPLY, accept=METADATA)
+        request = apply_request(resource, step, step.wanted.body)
         try:
-            reply = await self.sender.send(replace(request, timeout_s=WRITE_TIMEOUT_S))
+            reply = await self.sender.send(replace(request, query={**request.query, "dryRun": "All"}))
         except ClusterUnreachableError as error:
             return Failed(unreachable(error.message))
         if reply.ok:

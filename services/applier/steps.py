@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.applier.crds import CRD
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.ignoring import rules_for
 from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
 from services.applier.kube.reflector import ListError
 from services.applier.kube.session import (
-    APPLY,
     JSON_PATCH,
     METADATA,
     WRITE_TIMEOUT_S,
@@ -45,6 +45,7 @@ from services.applier.planned import (
 )
 from services.applier.policy import Leave
 from services.applier.remains import Remains
+from services.applier.requests import apply_request
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.takeover import JSONPatch, reviving, taking_over, unmarking
@@ -57,7 +58,6 @@ from shared.errors import TransientError
 ATTEMPTS = 5
 SOON_S = 0.05
 INITIALIZING_S = 10.0
-CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _AGAIN = frozenset({ErrorClass.STALE, ErrorClass.UNKNOWN_KIND, ErrorClass.INITIALIZING})
 
 
@@ -109,7 +109,7 @@ class Steps:
             # A kind whose definition is new is served a moment after discovery names it (C7).
             resource = await self._wanted(step.wanted, wait_s=INITIALIZING_S if attempt else 0.0)
             before = self.observer.present(step.key)  # read first: the watch may tell of our write before the answer
-            reply = await self._patch(resource, step, _with_uid(body, uid))
+            reply = await self._write(apply_request(resource, step, _with_uid(body, uid)))
             if reply.ok and reply.body is not None:
                 return await self._applied(step.wanted, reply, reply.body, before)
             failure = reply.failure(step.key)
@@ -307,15 +307,6 @@ class Steps:
         path = self._served_as(step.key).path(step.key.namespace, step.key.name)
         reply = await self._send(Request("GET", path))
         return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
-
-    async def _patch(self, resource: Resource, step: Create | Patch, body: bytes) -> Reply:
-        query = {
-            "fieldManager": MANAGER,
-            "force": "true" if step.force else "false",
-            "fieldValidation": "Strict" if step.wanted.policy.validate else "Ignore",
-        }
-        path = resource.path(step.key.namespace, step.key.name)
-        return await self._write(Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA))
 
     async def _applied(
         self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any], before: Present | None

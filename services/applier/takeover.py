@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from services.applier.fields import Ownership, difference, entries, fields_of, members, union
+from services.applier.fields import Ownership, difference, entries, fields_of, is_apply_of, members, union
 from services.applier.options import Extras, Options
 from services.applier.state import Present, Wanted
 from services.applier.tracking import AGENT_LABEL, MANAGER, OWNER_ANNOTATION
@@ -52,7 +52,7 @@ def taking_over(manifest: Manifest, api_version: str, extras: Extras) -> JSONPat
     found = [entry for entry in entries(manifest) if is_writer(entry, MANAGER) and takes(entry.manager, extras)]
     if not found:
         return []
-    ours = next((each for each in entries(manifest) if _is_ours(each)), None)
+    ours = next((each for each in entries(manifest) if is_apply_of(each, MANAGER)), None)
     mine = union(*(difference(each.fields, EXEMPT) for each in found), ours.fields if ours else {})
     listed = [each for each in manifest["metadata"]["managedFields"] if isinstance(each, Mapping)]
     left = [
@@ -60,7 +60,7 @@ def taking_over(manifest: Manifest, api_version: str, extras: Extras) -> JSONPat
         for each in (_left(raw, entry, found) for raw, entry in zip(listed, entries(manifest), strict=True))
         if each
     ]
-    old = next((raw for raw, entry in zip(listed, entries(manifest), strict=True) if _is_ours(entry)), {})
+    old = next((raw for raw, entry in zip(listed, entries(manifest), strict=True) if is_apply_of(entry, MANAGER)), {})
     entry = {"apiVersion": api_version, **old, "manager": MANAGER, "operation": "Apply", "fieldsType": "FieldsV1"}
     return bound(
         manifest, {"op": "replace", "path": "/metadata/managedFields", "value": [*left, {**entry, "fieldsV1": mine}]}
@@ -106,13 +106,9 @@ def bound(manifest: Manifest, *operations: dict[str, Any]) -> JSONPatch:
 
 def _left(raw: Mapping[str, Any], entry: Ownership, taken: Iterable[Ownership]) -> Mapping[str, Any] | None:
     """Return what stays of an entry."""
-    if _is_ours(entry):
+    if is_apply_of(entry, MANAGER):
         return None
     if entry not in taken:
         return raw
     kept = members(entry.fields) & members(EXEMPT)
     return {**raw, "fieldsV1": fields_of(kept)} if RESTARTED in kept else None
-
-
-def _is_ours(entry: Ownership) -> bool:
-    return (entry.manager, entry.operation, entry.subresource) == (MANAGER, "Apply", "")
