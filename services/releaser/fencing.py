@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.errors import PermanentError
 from shared.messages.renders import AppPart, ProjectPart
 
 
-class NotFencedError(ValueError):
+class NotFencedError(PermanentError):
     """An app names fences that it does not have; it stays as it is, for without them it could do anything."""
 
-    def __init__(self, code: str, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
+    code = "fleet.fenced"
 
 
 def fenced(app: AppPart, projects: Mapping[str, ProjectPart]) -> AppPart:
@@ -29,10 +27,10 @@ def fenced(app: AppPart, projects: Mapping[str, ProjectPart]) -> AppPart:
     if project is None:
         known = ", ".join(sorted(projects)) or "none"
         text = f"app {app.name!r} belongs to a project {app.project!r} that the fleet does not declare"
-        raise NotFencedError("fleet.unknown-project", text, f"declared: {known}")
+        raise NotFencedError(text, code="fleet.unknown-project", hint=f"declared: {known}")
     own = str(app.options.get("runAs") or "")
     if project.run_as and own and own != project.run_as:
         text = f"app {app.name!r} wants to act as {own!r}, and apps of project {app.project!r} as {project.run_as!r}"
-        raise NotFencedError("fleet.fenced", text, "leave runAs out of the app")
+        raise NotFencedError(text, hint="leave runAs out of the app")
     fence: dict[str, Any] = {"namespaces": list(project.namespaces), "clusterScoped": project.cluster_scoped}
     return app.model_copy(update={"options": {**app.options, "fence": fence, "runAs": project.run_as or own}})

@@ -17,6 +17,7 @@ from services.releaser.store import Transaction
 from services.releaser.tables import apps, bundles, sources, targets
 from services.releaser.wanted import Fate, Reading, fate, newer
 from shared.core.times import time_text
+from shared.errors import PermanentError
 from shared.messages.blobs import BundleRef
 from shared.messages.releases import ReleaseState
 from shared.messages.renders import AppPart, FleetPart, Rendered, RenderListing, RolloutPlan
@@ -24,6 +25,12 @@ from shared.messages.renders import AppPart, FleetPart, Rendered, RenderListing,
 NAMED = 50
 _COLUMNS = [targets.c[name] for name in ("cluster", "app", "source", "wanted", "listed", "hold", "state")]
 """Not the whole rows: what is released is large, and a commit changes little of it."""
+
+
+class AppTakenError(PermanentError):
+    """Another source has an app of this name."""
+
+    code = "fleet.app-taken"
 
 
 @dataclass(slots=True)
@@ -140,9 +147,7 @@ async def _name_apps(tx: Transaction, render: Render) -> None:
     mine = {app.name: app for app in render.listing.apps}
     for name in sorted(mine.keys() & {app for app, row in owners.items() if row.source != source}):
         text = f"app {name!r} is already brought by source {owners[name].source!r}"
-        data = {"code": "fleet.app-taken", "hint": "give one of the two another name"}
-        place = {"source": source, "app": name, "commit": render.message.commit}
-        tx.say("app-refused", **place, severity="error", message=text, data=data)
+        _refuse_app(tx, render, name, AppTakenError(text, hint="give one of the two another name"))
         del mine[name]
     fleet = await _fleet_part(tx, render)
     mine = {name: _fenced(tx, render, app, fleet) for name, app in mine.items()}
@@ -163,10 +168,14 @@ def _fenced(tx: Transaction, render: Render, app: AppPart, fleet: FleetPart | No
     try:
         return fenced(app, fleet.projects if fleet else {})
     except NotFencedError as error:
-        data = {"code": error.code, "hint": error.hint}
-        place = {"source": render.message.source, "app": app.name, "commit": render.message.commit}
-        tx.say("app-refused", **place, severity="error", message=str(error), data=data)
+        _refuse_app(tx, render, app.name, error)
         return app.model_copy(update={"readable": False})
+
+
+def _refuse_app(tx: Transaction, render: Render, app: str, error: PermanentError) -> None:
+    place = {"source": render.message.source, "app": app, "commit": render.message.commit}
+    data = {"code": error.code, "hint": error.hint}
+    tx.say("app-refused", **place, severity="error", message=error.message, data=data)
 
 
 async def _fleet_part(tx: Transaction, render: Render) -> FleetPart | None:
