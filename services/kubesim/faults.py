@@ -84,6 +84,11 @@ def forbidden(request: Request, verb: str = "") -> dict[str, Any]:
     return RefusedError(403, f"{shown} is forbidden: {text}", details=subject.details()).body()
 
 
+def refusal(request: Request, verb: str = "") -> FakedAnswer:
+    """Return the answer that missing permissions give for a request, or for this verb of it."""
+    return FakedAnswer(Fault("answer", 1, anything, 403, forbidden(request, verb)))
+
+
 class Faults:
     """The faults of one cluster; a test arms them, requests use them up in the order they were armed."""
 
@@ -150,7 +155,7 @@ class Faults:
         """
         await self._running.wait()
         if self.forbids(request):
-            raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(request)))
+            raise refusal(request)
         fault = next((one for one in self._armed if one.match(request)), None)
         if fault is None:
             return False

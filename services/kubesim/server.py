@@ -36,7 +36,7 @@ from services.kubesim.faults import (
     Request,
     anything,
     body_of,
-    forbidden,
+    refusal,
 )
 from services.kubesim.handle import Objects
 from services.kubesim.store import HISTORY, Store
@@ -213,7 +213,7 @@ async def _served(cluster: SimulatedCluster, request: web.BaseRequest, path: str
         review = reviews.reviewed(mapping(body), lambda asked: _is_refused(cluster, asked), seen.impersonates)
         return web.Response(body=orjson.dumps(review), status=201, content_type=JSON)
     if verb := rbac.lacks(cluster.state, seen):
-        raise FakedAnswer(Fault("answer", 1, anything, 403, forbidden(seen, verb)))
+        raise refusal(seen, verb)
     found = document(cluster.state, request, path)
     answer = found if found is not None else await api.answer(cluster.state, request, path, body)
     return await _cut(request, answer) if cut else answer
