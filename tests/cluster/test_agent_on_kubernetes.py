@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.agents import OPTIONS, config_map
 from tests.support.api_server import MERGE_PATCH
+from tests.support.definitions import definition_of
 
 pytestmark = pytest.mark.cluster
 
@@ -47,20 +48,10 @@ def job(name, place):
     }
 
 
-def definition(group):
-    spec = {"type": "object", "properties": {"to": {"type": "string"}}}
-    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"tunnels.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": "Tunnel", "plural": "tunnels", "singular": "tunnel", "listKind": "TunnelList"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
+SCHEMA = {
+    "type": "object",
+    "properties": {"spec": {"type": "object", "properties": {"to": {"type": "string"}}}},
+}
 
 
 def tunnel(group, place):
@@ -81,7 +72,7 @@ async def test_a_bundle_of_every_sort_becomes_healthy(real_agent, api_server):
         service("web", place),
         config_map("settings", place),
         job("once", place),
-        definition(group),
+        definition_of("Tunnel", group, SCHEMA),
         namespace(place),
     ]
     await real_agent.release("web", objects, options={**OPTIONS, "namespace": place})

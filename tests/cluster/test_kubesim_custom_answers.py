@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.applier.kube.session import METADATA_LIST
+from tests.support.definitions import definition_of
 from tests.support.exchanges import apply, delete, get, thing, told
 
 pytestmark = pytest.mark.cluster
@@ -40,27 +41,8 @@ DEFINITION, WIDGETS = f"{DEFINITIONS}/widgets.{GROUP}", f"/apis/{GROUP}/v1/names
 
 
 def definition(versions=("v1",)):
-    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": WIDGET, "status": PLAIN}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {"kind": "Widget", "plural": "widgets"},
-            "versions": [
-                {
-                    "name": name,
-                    "served": True,
-                    "storage": name == versions[-1],
-                    "schema": schema,
-                    "subresources": {"status": {}},
-                }
-                for name in versions
-            ],
-        },
-    }
+    schema = {"type": "object", "properties": {"spec": WIDGET, "status": PLAIN}}
+    return definition_of("Widget", GROUP, schema, versions, status=True)
 
 
 def changed(**spec):

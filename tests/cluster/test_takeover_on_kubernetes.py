@@ -6,6 +6,7 @@ from services.applier.kube.session import APPLY
 from shared.core.canonical import encode
 from tests.support.agents import OPTIONS, config_map
 from tests.support.api_server import MERGE_PATCH
+from tests.support.definitions import ANYTHING, definition_of
 
 pytestmark = pytest.mark.cluster
 
@@ -79,24 +80,6 @@ async def test_an_autoscalers_replicas_stay(real_agent, api_server):
     assert "typed" not in after["metadata"]["annotations"]
 
 
-def definition(group, *versions):
-    spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"gates.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": "Gate", "plural": "gates", "singular": "gate", "listKind": "GateList"},
-            "versions": [
-                {"name": each, "served": True, "storage": each == versions[-1], "schema": schema} for each in versions
-            ],
-        },
-    }
-
-
 async def test_an_object_whose_owners_speak_of_a_gone_version_is_applied_again(real_agent, api_server):
     """D12: otherwise every apply of it fails, for ever."""
     place, group = api_server.namespace, f"{api_server.namespace}.example.org"
@@ -107,12 +90,15 @@ async def test_an_object_whose_owners_speak_of_a_gone_version_is_applied_again(r
         "spec": {"a": 1},
     }
     options = {**OPTIONS, "pruneCRDs": True}
-    await real_agent.release("web", [definition(group, "v1", "v2"), gate], options=options)
+    schema = {"type": "object", "properties": {"spec": ANYTHING}}
+    await real_agent.release("web", [definition_of("Gate", group, schema, ("v1", "v2")), gate], options=options)
     await real_agent.reported(generation=1, settled=True)
     old = {**gate, "apiVersion": f"{group}/v1", "spec": {"b": 2}}
     path = f"/apis/{group}/v1/namespaces/{place}/gates/g"
     reply = await api_server.ask("PATCH", path, old, content_type=APPLY, fieldManager="somebody")
-    await real_agent.release("web", [definition(group, "v2"), {**gate, "spec": {"a": 2}}], options=options)
+    await real_agent.release(
+        "web", [definition_of("Gate", group, schema, ("v2",)), {**gate, "spec": {"a": 2}}], options=options
+    )
     report = await real_agent.reported(generation=2)
     after = await api_server.get(f"/apis/{group}/v2/namespaces/{place}/gates/g")
     await real_agent.release("web", removed=True, options=options)

@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.support.agents import OPTIONS, WAIT_S, config_map
+from tests.support.definitions import definition_of
 
 ARGO = "argocd.argoproj.io"
 
@@ -12,23 +13,12 @@ def data_of(sim, name):
     return found and found["data"]
 
 
+def definition():
+    return definition_of("Widget", "example.org")
+
+
 def noted(manifest, **annotations):
     return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
-
-
-def definition(name="widgets", group="example.org"):
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{name}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": "Widget", "plural": name, "singular": "widget"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
 
 
 def claim(name):

@@ -3,20 +3,9 @@
 import pytest
 
 from tests.support.agents import OPTIONS, config_map, running
+from tests.support.definitions import definition_of
 
-SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-VERSION = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.acme.io"},
-    "spec": {
-        "group": "acme.io",
-        "scope": "Namespaced",
-        "names": {"kind": "Widget", "plural": "widgets"},
-        "versions": [{**VERSION, "schema": {"openAPIV3Schema": SCHEMA}}],
-    },
-}
+DEFINITION = definition_of("Widget", "acme.io", status=True)
 WIDGET = {
     "apiVersion": "acme.io/v1",
     "kind": "Widget",

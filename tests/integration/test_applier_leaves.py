@@ -1,6 +1,7 @@
 """What the agent leaves to others although it owns it, or owned it."""
 
 from tests.support.agents import OPTIONS, config_map
+from tests.support.definitions import definition_of
 
 SPEC = {
     "replicas": 2,
@@ -61,19 +62,7 @@ async def test_an_ignored_field_that_nobody_owns_keeps_its_live_value(agent, sim
 
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "gates.example.org"},
-    "spec": {
-        "group": "example.org",
-        "scope": "Namespaced",
-        "names": {"kind": "Gate", "plural": "gates", "singular": "gate", "listKind": "GateList"},
-        "versions": [
-            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}},
-        ],
-    },
-}
+CRD = definition_of("Gate", "example.org", {"type": "object"})
 GATE = {"apiVersion": "example.org/v1", "kind": "Gate", "metadata": {"name": "g", "namespace": "web"}}
 
 

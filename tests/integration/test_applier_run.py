@@ -5,6 +5,7 @@ import pytest
 from shared.core import dsse
 from shared.core.objects import key_of
 from tests.support.agents import OPTIONS, config_map, running
+from tests.support.definitions import definition_of
 
 
 def data_of(sim, name, namespace="web"):
@@ -110,29 +111,11 @@ async def test_an_object_that_changes_apps_is_handed_over(agent, sim):
 
 async def test_a_kind_and_its_objects_arrive_in_one_bundle(agent, sim):
     """C6."""
-    crd = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "tunnels.example.org"},
-        "spec": {
-            "group": "example.org",
-            "scope": "Namespaced",
-            "names": {"kind": "Tunnel", "plural": "tunnels", "singular": "tunnel", "listKind": "TunnelList"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "type": "object",
-                            "properties": {"spec": {"type": "object", "properties": {"to": {"type": "string"}}}},
-                        }
-                    },
-                }
-            ],
-        },
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"to": {"type": "string"}}}},
     }
+    crd = definition_of("Tunnel", "example.org", schema)
     tunnel = {
         "apiVersion": "example.org/v1",
         "kind": "Tunnel",
