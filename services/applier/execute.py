@@ -33,7 +33,8 @@ from services.applier.planned import (
     Stage,
     Step,
 )
-from services.applier.steps import StepFailedError, Steps
+from services.applier.requests import StepFailedError
+from services.applier.steps import Steps
 from shared.core.objects import ObjectKey
 from shared.errors import TowlineError
 

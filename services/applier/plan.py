@@ -140,7 +140,8 @@ def _apply_step(wanted: Wanted, live: Live, entry: Entry | None, options: Option
         return _ignored(wanted, live)
     match live:
         case Unknown(why=Why.UNSERVED | Why.KIND_GONE):
-            return Skip(wanted.key, SkipReason.UNKNOWN_KIND, live.detail)
+            why = live.detail or f"the cluster serves no {wanted.key.kind} in {wanted.api_version}"
+            return Skip(wanted.key, SkipReason.UNKNOWN_KIND, why)
         case Unknown():
             return Skip(wanted.key, SkipReason.UNKNOWN_STATE, live.detail or live.why.value)
         case Absent():

@@ -18,6 +18,7 @@ from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import drift_lines
 from services.applier.execute import Execution
+from services.applier.kinds import Kinds
 from services.applier.kube.mapper import Resource
 from services.applier.kube.session import Impersonating, Sender
 from services.applier.look import Looker
@@ -205,6 +206,7 @@ class Run:
                 recreates=self._recreates,
                 warn=self.warnings.append,
                 remains=Remains(self.sender, self.tools.mapper),
+                kinds=Kinds(self.sender, self.tools.mapper, self.tools.pace),
                 ignore=self.options.ignore,
                 extras=self.options.taken,
                 yields=self.options.conflicts is Conflicts.YIELD,

@@ -16,7 +16,8 @@ from typing import Any
 from services.applier.crds import CRD
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.ignoring import rules_for
-from services.applier.kube.mapper import DiscoveryError, Mapper, Resource
+from services.applier.kinds import INITIALIZING_S, SOON_S, Kinds, unserved
+from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.reflector import ListError
 from services.applier.kube.session import (
     JSON_PATCH,
@@ -45,7 +46,7 @@ from services.applier.planned import (
 )
 from services.applier.policy import Leave
 from services.applier.remains import Remains
-from services.applier.requests import apply_request
+from services.applier.requests import StepFailedError, answer_to, apply_request
 from services.applier.settings import Pace
 from services.applier.state import Present, Wanted
 from services.applier.takeover import JSONPatch, reviving, taking_over, unmarking
@@ -53,22 +54,11 @@ from services.applier.tracking import MANAGER, is_ours, present_of
 from services.applier.yielding import without_conflicts, without_ignored
 from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, ObjectKey
-from shared.errors import TransientError
 
 ATTEMPTS = 5
-SOON_S = 0.05
-INITIALIZING_S = 10.0
 _AGAIN = frozenset({ErrorClass.STALE, ErrorClass.UNKNOWN_KIND, ErrorClass.INITIALIZING})
-
-
-class StepFailedError(TransientError):
-    """A step cannot go on; what came of it is a failure of its object."""
-
-    code = "step.failed"
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message, hint=failure.hint)
-        self.failure = failure
+# What an object is refused with that its definition of a moment ago does not allow (D16).
+_OUTDATED = frozenset({ErrorClass.SCHEMA, ErrorClass.INVALID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +80,7 @@ class Steps:
     """Monotonic: before it nothing is deleted or given up (M4)."""
     warn: Callable[[str], None]
     remains: Remains
+    kinds: Kinds
     ignore: tuple[IgnoreRule, ...] = ()
     """Fields that are left to whoever else owns them (I8)."""
     extras: Extras = Extras.HUMANS
@@ -122,10 +113,11 @@ class Steps:
             if failure.error is ErrorClass.DEAD_VERSION and not revived:
                 revived = await self._revive(step.wanted, resource)
                 continue
-            if failure.error not in _AGAIN:
+            outdated = failure.error in _OUTDATED and self.kinds.is_settling(step.key)
+            if failure.error not in _AGAIN and not outdated:
                 break
             await asyncio.sleep(0.0 if failure.error is ErrorClass.STALE else SOON_S * 4**attempt)
-        return Failed(failure)
+        return Failed(_sized(failure, body))
 
     async def _take_over(self, step: Patch) -> None:
         """Unite with our entry what others set before: the apply that follows drops what nobody wants (D10)."""
@@ -229,34 +221,12 @@ class Steps:
     def _early(self) -> bool:
         return time.monotonic() < self.deletes_from()
 
-    async def resource(self, key: ObjectKey, version: str, *, wait_s: float = 0.0) -> Resource | None:
-        """Return where a kind is served; what is not known is looked up anew, for `wait_s` at the longest."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait_s
-        pause_s = SOON_S
-        while (found := self.mapper.find(key, version)) is None:
-            try:
-                await self.mapper.refresh(older_than_s=SOON_S)
-            except (DiscoveryError, ClusterUnreachableError):
-                return None
-            if loop.time() >= until:
-                return self.mapper.find(key, version)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, self.pace.probe_s)
-        return found
-
     async def _wanted(self, wanted: Wanted, *, wait_s: float = 0.0) -> Resource:
         """Return where an object of the bundle is served, or end the step."""
-        resource = await self.resource(wanted.key, wanted.version, wait_s=wait_s)
+        resource = await self.kinds.resource(wanted.key, wanted.version, wait_s=wait_s)
         # A scope that was learned after the fences were looked at is as good as none: the next run knows it.
         if resource is None or resource.namespaced is not bool(wanted.key.namespace):
-            raise StepFailedError(
-                Failure(
-                    ErrorClass.UNKNOWN_KIND,
-                    f"the cluster serves no {wanted.key.kind} in {wanted.api_version}",
-                    hint="install its CustomResourceDefinition, or deploy it with an app that this one depends on",
-                )
-            )
+            raise StepFailedError(unserved(wanted, self.mapper.versions(wanted.key)))
         return resource
 
     def _served_as(self, key: ObjectKey) -> Resource:
@@ -265,38 +235,6 @@ class Steps:
         if resource is None:
             raise StepFailedError(Failure(ErrorClass.UNKNOWN_KIND, "its kind is not served now"))
         return resource
-
-    async def _established(self, key: ObjectKey) -> None:
-        """Wait until a definition's kind is served (C6), or end the step."""
-        resource = self._served_as(key)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.pace.wait_kind_s
-        pause_s = SOON_S
-        while True:
-            reply = await self._send(Request("GET", resource.path(name=key.name)))
-            if not reply.ok or reply.body is None:
-                raise StepFailedError(reply.failure(key))
-            conditions = {each["type"]: each for each in (reply.body.get("status") or {}).get("conditions") or ()}
-            names = conditions.get("NamesAccepted") or {}
-            if names.get("status") == "False":
-                why = f"its names are not accepted: {names.get('message', '')}"
-                raise StepFailedError(Failure(ErrorClass.INVALID, why))
-            if (conditions.get("Established") or {}).get("status") == "True" and await self._served(reply.body):
-                return
-            if loop.time() >= until:
-                why = f"it is not established after {self.pace.wait_kind_s:.0f} s"
-                raise StepFailedError(Failure(ErrorClass.TIMEOUT, why))
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, self.pace.probe_s)
-
-    async def _served(self, definition: Manifest) -> bool:
-        """Tell whether discovery names the versions of a definition; read anew when it does not."""
-        spec = definition["spec"]
-        key = ObjectKey(spec["group"], spec["names"]["kind"], "", "")
-        versions = [each["name"] for each in spec["versions"] if each.get("served")]
-        if not all(self.mapper.find(key, version) for version in versions):
-            await self.mapper.refresh(older_than_s=SOON_S)
-        return all(self.mapper.find(key, version) for version in versions)
 
     async def _body(self, step: Create | Patch) -> bytes:
         """Return what is sent: all of the object, but for fields that are left to somebody else by now."""
@@ -316,10 +254,10 @@ class Steps:
         live = self.observer.wrote(wanted.key, manifest)
         if live.deleting:
             return Failed(Failure(ErrorClass.TERMINATING, "it is being deleted, and is made anew when it is gone"))
-        if (wanted.key.group, wanted.key.kind) == CRD:
-            await self._established(wanted.key)
         created = reply.status == 201
         changed = created or before is None or before.resource_version != live.resource_version
+        if (wanted.key.group, wanted.key.kind) == CRD:
+            await self.kinds.established(wanted.key, self._served_as(wanted.key), changed=changed and not created)
         return Applied(live.uid, live.resource_version, live.owned, live.owned_at, created=created, changed=changed)
 
     async def _read(self, resource: Resource, key: ObjectKey) -> Present | None:
@@ -376,10 +314,7 @@ class Steps:
         return await self._send(replace(request, timeout_s=WRITE_TIMEOUT_S, fence=self.fence))
 
     async def _send(self, request: Request) -> Reply:
-        try:
-            return await self.session.send(request)
-        except ClusterUnreachableError as error:
-            raise StepFailedError(unreachable(error.message)) from error
+        return await answer_to(self.session, request)
 
 
 def _with_uid(body: bytes, uid: str) -> bytes:
@@ -389,3 +324,10 @@ def _with_uid(body: bytes, uid: str) -> bytes:
     manifest = decode(body)
     manifest["metadata"]["uid"] = uid
     return encode(manifest)
+
+
+def _sized(failure: Failure, body: bytes) -> Failure:
+    """Return a refusal for an object's size with that size, which the API server does not name."""
+    if failure.error is not ErrorClass.TOO_LARGE:
+        return failure
+    return replace(failure, message=f"{failure.message}; what is sent of it has {len(body)} bytes")
