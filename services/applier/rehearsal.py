@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from services.applier.answered import answered
 from services.applier.errors import ErrorClass, unreachable
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import ClusterUnreachableError, Sender
@@ -89,7 +90,8 @@ class Rehearsal:
         except ClusterUnreachableError as error:
             return Failed(unreachable(error.message))
         if reply.ok:
-            return _ONLY
+            lost = answered(step.wanted.body, reply.body or {}, strict=step.wanted.policy.validate).failure
+            return Failed(lost) if lost else _ONLY
         failure = reply.failure(key)
         deaf = NO_DRY_RUN in failure.message  # a webhook from before 1.22 (D14)
         arrives = (

@@ -6,7 +6,6 @@ from services.applier.errors import Failure, unreachable
 from services.applier.kube.mapper import Resource
 from services.applier.kube.session import (
     APPLY,
-    METADATA,
     WRITE_TIMEOUT_S,
     ClusterUnreachableError,
     Reply,
@@ -29,14 +28,14 @@ class StepFailedError(TransientError):
 
 
 def apply_request(resource: Resource, step: Create | Patch, body: bytes) -> Request:
-    """Return the request by which `body` is applied as a step says."""
+    """Return the request by which `body` is applied as a step says; the answer is the whole object (D17)."""
     query = {
         "fieldManager": MANAGER,
         "force": "true" if step.force else "false",
         "fieldValidation": "Strict" if step.wanted.policy.validate else "Ignore",
     }
     path = resource.path(step.key.namespace, step.key.name)
-    return Request("PATCH", path, query, body, content_type=APPLY, accept=METADATA, timeout_s=WRITE_TIMEOUT_S)
+    return Request("PATCH", path, query, body, content_type=APPLY, timeout_s=WRITE_TIMEOUT_S)
 
 
 async def answer_to(sender: Sender, request: Request) -> Reply:

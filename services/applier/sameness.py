@@ -67,6 +67,7 @@ _POINTERS = frozenset(
         "apiGroup",
         "automountServiceAccountToken",
         "enableServiceLinks",
+        "hostUsers",
         "ingressClassName",
         "storageClassName",
         "volumeAttributesClassName",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
+from services.applier.answered import answered
 from services.applier.crds import CRD
 from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.ignoring import rules_for
@@ -102,8 +102,12 @@ class Steps:
             before = self.observer.present(step.key)  # read first: the watch may tell of our write before the answer
             reply = await self._write(apply_request(resource, step, _with_uid(body, uid)))
             if reply.ok and reply.body is not None:
-                return await self._applied(step.wanted, reply, reply.body, before)
-            failure = reply.failure(step.key)
+                outcome = await self._applied(step.wanted, body, reply, reply.body, before)
+                if not isinstance(outcome, Failed):
+                    return outcome
+                failure = outcome.failure
+            else:
+                failure = reply.failure(step.key)
             if failure.error is ErrorClass.IMMUTABLE and uid and self.recreates(step.wanted):
                 return await self.recreate(Recreate(step.wanted, uid))
             if self.yields and failure.conflicts:
@@ -247,17 +251,20 @@ class Steps:
         return without_ignored(step.wanted.body, reply.body or {}, self.ignore) if reply.ok else step.wanted.body
 
     async def _applied(
-        self, wanted: Wanted, reply: Reply, manifest: Mapping[str, Any], before: Present | None
+        self, wanted: Wanted, sent: bytes, reply: Reply, answer: Manifest, before: Present | None
     ) -> Outcome:
-        for warning in reply.warnings:
+        said = answered(sent, answer, strict=wanted.policy.validate)
+        for warning in (*reply.warnings, *said.warnings):
             self.warn(f"{wanted.key}: {warning}")
-        live = self.observer.wrote(wanted.key, manifest)
+        live = self.observer.wrote(wanted.key, answer)
         if live.deleting:
             return Failed(Failure(ErrorClass.TERMINATING, "it is being deleted, and is made anew when it is gone"))
         created = reply.status == 201
         changed = created or before is None or before.resource_version != live.resource_version
         if (wanted.key.group, wanted.key.kind) == CRD:
             await self.kinds.established(wanted.key, self._served_as(wanted.key), changed=changed and not created)
+        if said.failure:
+            return Failed(said.failure)
         return Applied(live.uid, live.resource_version, live.owned, live.owned_at, created=created, changed=changed)
 
     async def _read(self, resource: Resource, key: ObjectKey) -> Present | None:

@@ -22,6 +22,7 @@ from services.applier import errors
 from services.applier.kube.access import Access, tls_context
 from services.applier.kube.clock import ServerClock
 from services.applier.kube.credentials import Credentials
+from services.applier.kube.escape import as_yaml
 from services.applier.kube.throttle import MAX_IN_FLIGHT, Throttle
 from shared.core.objects import ObjectKey
 from shared.errors import TransientError
@@ -202,7 +203,7 @@ class Session:
                 request.verb,
                 access.server + request.path,
                 params=dict(request.query),
-                data=request.body,
+                data=as_yaml(request.body) if request.content_type == APPLY else request.body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=CONNECT_TIMEOUT_S),
                 proxy=access.proxy or None,
