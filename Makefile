@@ -32,12 +32,12 @@ test: setup ## Run the fast tests
 test-slow: setup ## Run whole user stories, kill programs, lose buses
 	@$(BIN)/python -m pytest -m slow
 
-test-long: setup ## Deliver every commit of every real history
-	@$(BIN)/python -m pytest -m long
+test-long: setup ## Deliver every commit of every real history, to a real Kubernetes too where it is built
+	@$(BIN)/python -m pytest -m long -rs
 
 test-cluster: setup ## Run the tests against a real Kubernetes; CLUSTER=context takes one of your kubeconfig
 	@$(if $(CLUSTER),,! command -v go >/dev/null || $(MAKE) --no-print-directory control-plane)
-	@TOWLINE_TEST_CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest -m cluster -rs
+	@TOWLINE_TEST_CLUSTER="$(CLUSTER)" $(BIN)/python -m pytest -m "cluster and not long" -rs
 
 control-plane: setup ## Build the Kubernetes that those tests run on: minutes, once a machine; needs Go
 	@$(BIN)/python -m tests.support.control_plane_build
