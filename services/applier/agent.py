@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from services.applier.cluster import confirm_cluster
+from services.applier.company import Company
 from services.applier.content import Content
 from services.applier.desire import SEQUENCE, Desire
 from services.applier.documents import InstructionDocument
@@ -93,6 +94,7 @@ class Agent:
             reporter=self._reporting,
             events=Events(means.session, settings.namespace, lease.fence, means.storage.reference),
             desires=Desires(),
+            company=Company(self._targets),
             pace=settings.pace,
             digest_key=bytes.fromhex(identity.digest_key),
             redaction=Redaction(bytes.fromhex(identity.digest_key), settings.sensitive),
@@ -112,6 +114,7 @@ class Agent:
             reporting=self._reporting,
             trust=lambda: self._holder.trust,
             target=self._target,
+            meet=self._tools.company.meet,
             headers=lambda: {app: each.inventory.header for app, each in self._targets.items()},
             accepted=known.accepted,
         )
@@ -164,6 +167,7 @@ class Agent:
         """A watched object changed: its app looks whether it is as it should be."""
         for target in self._targets.values():
             target.noticed(key)
+        self._tools.company.noticed(key)
         self._reporting.changed()
 
     async def _keep_looking(self) -> None:

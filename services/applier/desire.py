@@ -36,6 +36,8 @@ class Desire:
     reporting: Reporting
     trust: Callable[[], Trust]
     target: Callable[[str], Target]
+    meet: Callable[[Mapping[str, ReleaseDocument]], None]
+    """Tells the apps of each other, before any of them is given its release."""
     headers: Callable[[], Mapping[str, Header]]
     accepted: Accepted
     _taken: tuple[int, int] = (-1, -1)
@@ -85,6 +87,7 @@ class Desire:
         self.accepted = found.accepted
         self._taken = _number(document)
         headers = self.headers()
+        self.meet(releases.releases)
         for app, release in sorted(releases.releases.items()):
             try:
                 check_release(release, headers.get(app), self.trust().keys)

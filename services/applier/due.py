@@ -30,13 +30,15 @@ class Due:
     retry_at: float = float("inf")
     verify_at: float = float("inf")
     look_at: float = float("inf")
+    turn_at: float = float("inf")
+    """When an app that waits looks whether it may go on; something else may tell it before."""
     failures: int = 0
     _calm_until: float = float("-inf")
     """Until then no other reason begins one more run at once."""
 
     def next_at(self) -> float:
         """Return the earliest of them."""
-        return min(self.retry_at, self.verify_at, self.look_at)
+        return min(self.retry_at, self.verify_at, self.look_at, self.turn_at)
 
     def concluded(self, account: Account, options: Options, now: float, deletes_from: float) -> None:
         """Take over what came of a run; before `deletes_from` nothing may be deleted."""

@@ -114,6 +114,8 @@ class Options:
     allow_empty: bool = False
     prune_crds: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """Apps that must run their present release and do well first (C10)."""
     health_checks: tuple[HealthCheck, ...] = ()
     suspend: Mapping[str, str] | None = None
     mode: Mode = Mode.APPLY
@@ -209,6 +211,20 @@ def _retry(value: Any) -> dict[str, float]:
     return {names[name]: seconds(text) for name, text in dict(value).items()}
 
 
+def depends_on(release_options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return which apps a release names as what it depends on; none where that is not understood."""
+    try:
+        return _names(release_options.get("dependsOn") or ())
+    except TypeError:
+        return ()
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(value)
+    return tuple(_text(name) for name in value)
+
+
 def _rules(value: Any) -> tuple[IgnoreRule, ...]:
     return tuple(_rule(rule) for rule in value)
 
@@ -249,6 +265,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowEmpty": ("allow_empty", _truth),
     "pruneCRDs": ("prune_crds", _truth),
     "ignore": ("ignore", _rules),
+    "dependsOn": ("depends_on", _names),
     "healthChecks": ("health_checks", _checks),
     "suspend": ("", _suspension),
     "mode": ("mode", _mode),
@@ -258,6 +275,5 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 _TENANCY = frozenset({"runAs", "fence"})
 # Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
 _LATER: Mapping[str, Any] = {
-    "dependsOn": [],
     "windows": [],
 }

@@ -34,6 +34,7 @@ from services.applier.summary import Summary, summary
 from services.applier.tenancy import ServiceAccount
 from services.applier.tools import Tools
 from services.applier.tracking import is_ours
+from services.applier.turns import Turn
 from services.applier.wellness import Patience, waited
 from shared.core.objects import ObjectKey
 
@@ -77,6 +78,7 @@ class Run:
     healing: bool
     fights: Fights
     superseded: Callable[[], bool]
+    turn: Turn
     account: ServiceAccount | None = None
     """As whom everything of the app is read and written; None: as the agent itself."""
     begun: Account | None = None
@@ -258,12 +260,13 @@ class Run:
         """Wait until objects do well, or until one has failed and none is on its way (J5); return which does not."""
         wanted, since = list(keys), time.monotonic()
         fail_fast = self.options.stops
-        while True:
-            over, bad = waited(wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast))
-            if over or self.superseded():
-                return f"{bad} is not healthy" if bad else ""
-            # Nobody tells when one of many objects is well: they are looked at, in memory.
-            await asyncio.sleep(self.tools.pace.debounce_s)
+        async with self.turn.aside():
+            while True:
+                over, bad = waited(wanted, self.tools.observer, Patience(time.monotonic(), since, timeout_s, fail_fast))
+                if over or self.superseded():
+                    return f"{bad} is not healthy" if bad else ""
+                # Nobody tells when one of many objects is well: they are looked at, in memory.
+                await asyncio.sleep(self.tools.pace.debounce_s)
 
 
 def _refused(beforehand: Mapping[ObjectKey, Outcome]) -> dict[ObjectKey, Outcome]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,19 +16,20 @@ import structlog
 
 from services.applier.account import AccountMissingError
 from services.applier.cluster import OtherClusterError
+from services.applier.dependence import DependencyCycleError, Obstacle
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.due import Due, enables
 from services.applier.events import happenings
 from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake
 from services.applier.lease import LostLeaseError
-from services.applier.options import Drift, Mode, Options, options_of
+from services.applier.options import Mode, Options, options_of
 from services.applier.reports import ObjectFailure
 from services.applier.restraint import Fights
 from services.applier.run import Account, Run
 from services.applier.singly import Known, page
+from services.applier.standing import Standing, strays
 from services.applier.state import Entry, Header, Inventory, Present
-from services.applier.takeover import takes
 from services.applier.taking import taken_in
 from services.applier.tenancy import tenant_of
 from services.applier.tools import Tools
@@ -40,21 +40,11 @@ from shared.core.status import Sync
 from shared.errors import PermanentError, TowlineError, TransientError
 
 SUSPENDED_LOOK_S = 5.0
+TURN_LOOK_S = 5.0
 LEFT_NAMED = 20
 _NEVER = Present("")
 
 log = structlog.get_logger("services.applier")
-
-
-@dataclass(slots=True)
-class Standing:
-    """What is told of the app between runs."""
-
-    sync: Sync = Sync.UNKNOWN
-    reason: str = ""
-    message: str = ""
-    since: float = field(default_factory=time.monotonic)
-    """When the last release was applied: health has its time limit from here."""
 
 
 class Target:
@@ -82,6 +72,10 @@ class Target:
         self._begun: Account | None = None
         """The last run at this release, while its deletions wait."""
         self._failures: tuple[ObjectFailure, ...] = ()
+        self._obstacle: Obstacle | None = None
+        """Why the present release waits."""
+        self._coming: frozenset[ObjectKey] = frozenset()
+        """What it brings."""
         self._due = Due()
         self._fights = Fights()
         self.running = False
@@ -105,6 +99,10 @@ class Target:
         """Have everything looked at again, whatever is remembered."""
         self._asked = trigger
         self._due.failures = 0
+        self._wake.set()
+
+    def look_again(self) -> None:
+        """Look whether what the app waits for has come."""
         self._wake.set()
 
     def noticed(self, key: ObjectKey) -> None:
@@ -153,6 +151,7 @@ class Target:
                 finally:
                     self.running = False
                 self._look_back()
+                self._tools.company.stir(self.app)
             self._tools.changed()
 
     @property
@@ -172,7 +171,7 @@ class Target:
             return ""
         if self.is_suspended():
             return self._stand_still()
-        if self._drifted and not self._fresh:
+        if (self._drifted or self._obstacle) and not self._fresh:
             await asyncio.sleep(self._tools.pace.debounce_s)
         return self._reason()
 
@@ -185,7 +184,7 @@ class Target:
         self._fresh, self._asked = False, ""
         self._drifted.clear()
         self._due.look_at = float("inf")
-        if fresh:
+        if fresh or not self._waits_on():
             return "release"
         if asked:
             return asked
@@ -193,12 +192,25 @@ class Target:
             return "drift"
         return "release" if retry else "verify" if again else ""
 
+    def _waits_on(self) -> bool:
+        """Tell whether nothing has changed for a release that waits, and say anew what it waits for."""
+        before = self._obstacle
+        if before is None:
+            return True
+        self._obstacle = self._tools.company.obstacle(self)
+        if self._obstacle is None or self._obstacle.refused or before.refused:
+            return self._obstacle == before
+        self._stand_by(self._obstacle)
+        return True
+
+    def _stand_by(self, obstacle: Obstacle) -> None:
+        self.standing.say(Sync.APPLYING, obstacle.reason, obstacle.message)
+        self._due.retry_at, self._due.turn_at = float("inf"), time.monotonic() + TURN_LOOK_S
+
     def _stand_still(self) -> str:
         """Say that the app is suspended; look again whether it still is."""
-        self.standing.sync = Sync.SUSPENDED
-        self.standing.reason = "Suspended"
         own = (self.release.suspend if self.release else None) or self._cluster_suspended or self.options.suspend or {}
-        self.standing.message = own.get("reason", "")
+        self.standing.say(Sync.SUSPENDED, "Suspended", own.get("reason", ""))
         self._asked = self._asked or "resume"
         self._due.look_at = time.monotonic() + SUSPENDED_LOOK_S
         self._tools.desires.settle(self.app, frozenset(self.inventory.entries))
@@ -211,17 +223,18 @@ class Target:
         try:
             # What was asked for, or failed before, may turn on a kind that is served by now.
             taken = await self._taken_in(release, anew=trigger in {"sync", "resume"} or bool(self._due.failures))
+            goes = self._takes_turn(taken)
         except (RefusedError, PermanentError) as error:
             await self._refuse(release, error, started)
-            if self.active is None or trigger == "release":
-                return
-            release = self.active
-            if (older := await self._again(release)) is None:
-                return
-            taken = older
+            goes = False
         except TransientError as error:
             self._postpone(error)
             return
+        if not goes:
+            older = await self._older(trigger)
+            if older is None:
+                return
+            release, taken = older
         if self.app in self._tools.damaged:
             self._hold("InventoryDamaged", self._tools.damaged[self.app])
             return
@@ -245,13 +258,38 @@ class Target:
             self._postpone(error)
         return None
 
-    async def _again(self, release: ReleaseDocument) -> Intake | None:
-        """Take in the release that still counts while a newer one is refused."""
+    def _takes_turn(self, taken: Intake) -> bool:
+        """Tell whether the release may be applied now; one that waits keeps what ran before, and what it brings is known.
+
+        Raises:
+            DependencyCycleError: its turn never comes.
+        """
+        self._obstacle, self._due.turn_at = self._tools.company.obstacle(self), float("inf")
+        if self._obstacle is None:
+            return True
+        self._coming = frozenset(taken.wanted)
+        self._tools.desires.also(self.app, self.inventory.entries)
+        if self._obstacle.refused:
+            raise DependencyCycleError(self._obstacle.message, hint="take one `dependsOn` away")
+        self._stand_by(self._obstacle)
+        return False
+
+    async def _older(self, trigger: str) -> tuple[ReleaseDocument, Intake] | None:
+        """Take in the release that still counts while a newer one is refused or waits; None: there is nothing to heal."""
+        release = self.active
+        if self._obstacle is not None and release in (None, self.release):
+            self._due.verify_at = float("inf")  # the rest of a release that was begun waits, too
+            return None
+        if release is None or trigger == "release":
+            return None
         try:
-            return await self._taken_in(release)
+            taken = await self._taken_in(release)
         except TowlineError as error:
             self._postpone(error)
             return None
+        if self._obstacle is not None:
+            self._tools.desires.also(self.app, self._coming)
+        return release, taken
 
     async def _taken_in(self, release: ReleaseDocument, *, anew: bool = False) -> Intake:
         """Return the bundle's objects, verified to the last byte and ready to be sent."""
@@ -260,20 +298,22 @@ class Target:
         return await taken_in(self._tools, release, read, self.inventory, anew=anew)
 
     async def _act(self, release: ReleaseDocument, taken: Intake, trigger: str) -> Account:
-        run = Run(
-            tools=self._tools,
-            app=self.app,
-            release=release,
-            key=self._key,
-            options=self.options,
-            healing=trigger in {"drift", "verify"},
-            fights=self._fights,
-            superseded=lambda: self._fresh or self._tools.stopping(),
-            account=taken.account,
-            begun=self._begun,
-            warnings=list(taken.warnings),
-        )
-        account = await run.run(taken.wanted, self.inventory)
+        async with self._tools.turns.turn() as turn:
+            run = Run(
+                tools=self._tools,
+                app=self.app,
+                release=release,
+                key=self._key,
+                options=self.options,
+                healing=trigger in {"drift", "verify"},
+                fights=self._fights,
+                superseded=lambda: self._fresh or self._tools.stopping(),
+                turn=turn,
+                account=taken.account,
+                begun=self._begun,
+                warnings=list(taken.warnings),
+            )
+            account = await run.run(taken.wanted, self.inventory)
         self.inventory = account.inventory
         return account
 
@@ -281,14 +321,15 @@ class Target:
         """Say what came of a run, and decide when to look again."""
         summary, now = account.summary, time.monotonic()
         self._failures = summary.failures
-        self.standing.sync, self.standing.reason, self.standing.message = summary.sync, summary.reason, summary.message
+        if release == self.release:
+            self.standing.say(summary.sync, summary.reason, summary.message)
         if trigger == "release":
             self.standing.since = now
         self._due.concluded(account, self.options, now, self._tools.deletes_from())
         self._due.look_at = self._fights.ends_at(account.contested)
-        if account.contested:
-            self.standing.reason = "Contested"
-            self.standing.message = f"somebody changes {account.contested[0]} back again and again"
+        if account.contested and release == self.release:
+            text = f"somebody changes {account.contested[0]} back again and again"
+            self.standing.say(summary.sync, "Contested", text)
         self._begun = account if summary.result is None else None
         if self._begun:
             return
@@ -349,21 +390,9 @@ class Target:
 
     def _strays(self, entry: Entry) -> bool:
         """Tell whether an object is not as our last write left it, as far as the watches tell."""
-        if (
-            not entry.desired
-            or entry.hook
-            or is_done(entry, self._tools.observer)
-            or self.options.drift is Drift.IGNORE
-            or self._fights.contested(entry.key, time.monotonic())
-        ):
+        if self._fights.contested(entry.key, time.monotonic()):
             return False
-        live = self._tools.observer.present(entry.key)
-        if live is None:
-            return self._tools.observer.watched(entry.key)
-        if any(takes(writer, self.options.taken) for writer in live.writers):
-            return True
-        as_left = (live.uid, live.owned, live.owned_at) == (entry.uid, entry.owned, entry.owned_at)
-        return not (as_left and live.agent == self._tools.cluster and live.owner)
+        return strays(entry, self._tools.observer, self.options, self._tools.cluster)
 
 
 def _now() -> datetime:

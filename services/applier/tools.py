@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from services.applier.company import Company
 from services.applier.content import Content
 from services.applier.documents import ReleaseDocument
 from services.applier.events import Events
@@ -18,6 +19,7 @@ from services.applier.observe import Observer
 from services.applier.redact import Redaction
 from services.applier.settings import Pace
 from services.applier.tenancy import LocalPolicy
+from services.applier.turns import Turns
 from services.applier.verify import Accepted
 from shared.bus.connection import Bus
 from shared.core.objects import ObjectKey
@@ -60,6 +62,10 @@ class Desires:
         self._expected.discard(app)
         self._changed.set()
 
+    def also(self, app: str, keys: Iterable[ObjectKey]) -> None:
+        """An app wants these besides: it keeps what it has while it waits for what it shall have."""
+        self._keys[app] = self._keys.get(app, frozenset()).union(keys)
+
     @property
     def apps(self) -> frozenset[str]:
         """Return the apps whose wishes are known."""
@@ -101,6 +107,7 @@ class Tools:
     reporter: Reporter
     events: Events
     desires: Desires
+    company: Company
     pace: Pace
     digest_key: bytes
     redaction: Redaction
@@ -119,5 +126,6 @@ class Tools:
     stopping: Callable[[], bool]
     """Tells that no new stage shall begin."""
     bus: Bus
+    turns: Turns = field(default_factory=Turns)
     tenants: dict[str, str] = field(default_factory=dict)
     """App → whom it acts for."""

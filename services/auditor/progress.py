@@ -19,7 +19,7 @@ from services.auditor.shapes import problem_line
 from services.auditor.stages import APPLIED, HEALTHY, JOINED, PLACED, RELEASED, REPORTED, Rendering, renderings
 from services.auditor.tables import commits, renders, revisions, targets
 from services.auditor.views import Failure, Progress
-from shared.core.status import Health
+from shared.core.status import Health, Sync
 from shared.errors import PermanentError
 
 NAMED = 20
@@ -168,6 +168,7 @@ async def _counted(
         reached=counts.reached,
         failures=failures[:NAMED],
         waiting=[f"{row.cluster}/{row.app}" for row in rows if not row.failed],
+        message=next((f"{row.cluster}/{row.app}: {row.message}" for row in rows if _says_why(row)), ""),
     )
 
 
@@ -177,6 +178,11 @@ def _state(failures: Sequence[Failure], counts: Any) -> str:
     if not counts.targets:
         return "empty"
     return "done" if counts.reached >= counts.targets else "waiting"
+
+
+def _says_why(row: Any) -> bool:
+    """Tell whether an agent says what it waits for."""
+    return not row.failed and row.sync_now == Sync.APPLYING and bool(row.message)
 
 
 def _why(row: Any) -> str:

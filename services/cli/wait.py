@@ -116,10 +116,11 @@ def _list(given: Sequence[str]) -> str:
 def _still(found: dict[str, Any]) -> str:
     if found.get("unreachable"):
         return "the hub does not answer"
-    if found["message"]:
-        return plain(found["message"])
+    said = plain(found["message"])
+    if not found["waiting"]:
+        return said
     names = ", ".join(plain(name) for name in found["waiting"][:5])
-    return f"{found['reached']} of {found['targets']} targets are there; missing {names}"
+    return f"{found['reached']} of {found['targets']} targets are there; missing {names}{said and f' ({said})'}"
 
 
 def _told(found: dict[str, Any], stage: str, *, quiet: bool) -> int:

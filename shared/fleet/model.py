@@ -48,6 +48,8 @@ class App:
     column: int = 0
     layer_places: tuple[tuple[int, int], ...] = ()
     """Line and column of each layer."""
+    depends_at: tuple[int, int] = (0, 0)
+    """Line and column of `dependsOn`."""
 
     @property
     def namespace(self) -> str:

@@ -15,6 +15,7 @@ from shared.core.trees import Entry, EntryKind, Tree
 from shared.errors import Finding
 from shared.fleet import fences
 from shared.fleet.checking import Path, checked, keys_of, misspelt_gates, sole_document, unknown_key
+from shared.fleet.circles import circles
 from shared.fleet.clusters import read_clusters
 from shared.fleet.files import AppFile, AppSource, FleetFile, Rollout, Stage
 from shared.fleet.model import ROOT, App, Elsewhere, Fleet
@@ -130,7 +131,10 @@ def _apps(tree: Tree, fleet: FleetFile | None) -> tuple[list[App], list[str], li
         elif not name_problem(entry.name) and any(each.severity == "error" for each in own):
             unreadable.append(entry.name)
         findings += [_of_app(each, entry.name) for each in own]
-    return apps, unreadable, findings
+    circular = list(circles(apps))
+    caught = {each.app for each in circular}
+    unreadable += sorted(caught)
+    return [app for app in apps if app.name not in caught], unreadable, [*findings, *circular]
 
 
 def _app(tree: Tree, entry: Entry, fleet: FleetFile | None, findings: list[Finding]) -> App | None:
@@ -159,7 +163,8 @@ def _written_app(
     findings += fences.of_app(document, written)
     line, column = document.at()
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
-    return App(name, folder, file, written, elsewhere, line, column, places)
+    depends_at = document.at(("sync", "dependsOn")) if written.sync.depends_on else (line, column)
+    return App(name, folder, file, written, elsewhere, line, column, places, depends_at)
 
 
 def _without_file(tree: Tree, name: str, folder: str, findings: list[Finding]) -> App | None:

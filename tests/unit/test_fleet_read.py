@@ -268,3 +268,28 @@ def test_the_folder_of_one_app_is_read_with_its_file():
     fleet = read_app_folder(MappingTree({"app.yaml": "namespace: web\n", "a.yaml": "a: b"}), "web")
 
     assert [(app.name, app.namespace) for app in fleet.apps] == [("web", "web")]
+
+
+def test_apps_that_depend_on_each_other_stay_as_they_are_c10():
+    """C10: each is named with the way back to itself; who only depends on them is read."""
+    fleet = read(
+        {
+            "apps/web/app.yaml": "sync: {dependsOn: [api]}\n",
+            "apps/api/app.yaml": "sync:\n  dependsOn:\n    - raw\n    - web\n",
+            "apps/raw/app.yaml": "sync: {dependsOn: [api]}\n",
+            "apps/edge/app.yaml": "sync: {dependsOn: [web]}\n",
+        }
+    )
+
+    assert [app.name for app in fleet.apps] == ["edge"]
+    assert sorted(fleet.unreadable_apps) == ["api", "raw", "web"]
+    assert [(place(each), each.code, each.message, each.app) for each in fleet.findings] == [
+        (
+            "apps/api/app.yaml:2:3",
+            "fleet.dependency-cycle",
+            "apps depend on each other: api -> raw -> api",
+            "api",
+        ),
+        ("apps/raw/app.yaml:1:8", "fleet.dependency-cycle", "apps depend on each other: raw -> api -> raw", "raw"),
+        ("apps/web/app.yaml:1:8", "fleet.dependency-cycle", "apps depend on each other: web -> api -> web", "web"),
+    ]

@@ -1,0 +1,99 @@
+"""Apps of one cluster that depend on each other, kept by a running agent."""
+
+from tests.integration.test_applier_course import data_of, eventually
+from tests.support.agents import OPTIONS, config_map
+from tests.support.definitions import definition_of
+
+WIDGET = {
+    "apiVersion": "acme.io/v1",
+    "kind": "Widget",
+    "metadata": {"name": "w", "namespace": "web"},
+    "spec": {"size": 1},
+}
+CHECK = {"group": "acme.io", "kind": "Widget", "failed": "status.phase == 'Down'", "current": "status.phase == 'Up'"}
+WELL = {**OPTIONS, "healthChecks": [CHECK]}
+AFTER = {**OPTIONS, "dependsOn": ["db"]}
+
+
+def says(sim, phase):
+    sim.store.set_status(WIDGET, {"phase": phase})
+
+
+async def test_an_app_is_applied_when_what_it_depends_on_does_well(agent, sim):
+    """C10: it says what it waits for, apps without relation go on, and its turn comes by itself."""
+    sim.store.apply(definition_of("Widget", "acme.io", status=True))
+    await agent.release("db", [WIDGET], options=WELL, publish=False)
+    await agent.release("web", [config_map("one")], options=AFTER, publish=False)
+    await agent.release("other", [config_map("two")])
+    await agent.reported("other", result="succeeded")
+    await agent.stands("web", sync="Applying", reason="Waiting", message="waiting for db: InProgress")
+
+    assert data_of(sim, "one") is None
+
+    says(sim, "Down")
+    await agent.stands("web", message="waiting for db: Failed")
+    says(sim, "Up")
+    await agent.reported("web", result="succeeded")
+    await agent.stands("web", sync="Synced", reason="")
+
+
+async def test_while_an_app_waits_what_ran_before_is_healed(agent, sim):
+    """C10: a dependency that fails leaves it as it was, and its newest release comes when that is over."""
+    sim.store.apply(definition_of("Widget", "acme.io", status=True))
+    await agent.release("db", [WIDGET], options=WELL, publish=False)
+    await agent.release("web", [config_map("one")], options=AFTER)
+    await agent.stands("db", sync="Synced")
+    says(sim, "Up")
+    await agent.reported("web", result="succeeded")
+
+    says(sim, "Down")
+    await agent.stands("db", health="Failed")
+    await agent.release("web", [config_map("one", a="2"), config_map("new")], options=AFTER)
+    await agent.stands("web", reason="Waiting", message="waiting for db: Failed", generation=2)
+    sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+    await eventually(lambda: data_of(sim, "one") == {"a": "1"})
+    await agent.stands("web", sync="Applying", reason="Waiting", message="waiting for db: Failed", generation=2)
+
+    assert data_of(sim, "new") is None
+
+    says(sim, "Up")
+    await agent.reported("web", generation=2, result="succeeded")
+
+    assert data_of(sim, "one") == {"a": "2"}
+
+
+async def test_what_others_depend_on_is_removed_after_them(agent, sim):
+    """C10: the opposite way out."""
+    guarded = config_map("one")
+    guarded["metadata"]["finalizers"] = ["acme.io/guard"]
+    await agent.release("db", [config_map("two")], publish=False)
+    await agent.release("web", [guarded], options=AFTER)
+    await agent.reported("web", result="succeeded")
+    await agent.release("db", removed=True, publish=False)
+    await agent.release("web", removed=True, options=AFTER)
+    await agent.stands("db", reason="Waiting", message="waiting for web: goes first")
+    await eventually(lambda: "deletionTimestamp" in sim.store.get("v1", "ConfigMap", "web", "one")["metadata"])
+
+    assert data_of(sim, "two")
+
+    sim.store.patch(guarded, {"metadata": {"finalizers": None}})
+    await agent.reported("db", generation=2, settled=True)
+
+    assert (data_of(sim, "one"), data_of(sim, "two")) == (None, None)
+
+
+async def test_apps_that_depend_on_each_other_are_refused_by_name(agent, sim):
+    """C10: nobody hangs; it is over when one of them depends on the other no more."""
+    await agent.release("db", [config_map("two")], options={**OPTIONS, "dependsOn": ["web"]}, publish=False)
+    await agent.release("web", [config_map("one")], options=AFTER)
+    refused = await agent.reported("db", result="refused")
+
+    assert (refused.reason, refused.message) == (
+        "dependency.cycle",
+        "apps depend on each other: db -> web -> db (take one `dependsOn` away)",
+    )
+
+    await agent.release("db", [config_map("two")])
+    await agent.reported("web", generation=1, result="succeeded")
+
+    assert data_of(sim, "two")
