@@ -73,6 +73,8 @@ class Cause(StrEnum):
     """The bundle has another content than was last applied."""
     DRIFT = "Drift"
     """Somebody changed what we own."""
+    OWNERSHIP = "Ownership"
+    """Somebody took fields of ours and left them as they are: that is set right, and only counted (I4)."""
     ADOPTION = "Adoption"
     """It existed, and becomes ours."""
 

@@ -47,6 +47,8 @@ class Counts:
     kept: int = 0
     failed: int = 0
     skipped: int = 0
+    reowned: int = 0
+    """Somebody had taken fields of these and left them as they were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

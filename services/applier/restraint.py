@@ -104,4 +104,4 @@ def corrections(todo: Plan) -> list[Create | Patch]:
 
 
 def _corrects(step: Step) -> bool:
-    return isinstance(step, Create | Patch) and step.cause is Cause.DRIFT
+    return isinstance(step, Create | Patch) and step.cause in {Cause.DRIFT, Cause.OWNERSHIP}

@@ -16,13 +16,14 @@ from services.applier.affected import affected
 from services.applier.crds import defined_by
 from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
-from services.applier.drift import drift_lines
+from services.applier.drift import looked_into
 from services.applier.execute import Execution
 from services.applier.kinds import Kinds
 from services.applier.kube.mapper import Resource
 from services.applier.kube.session import Impersonating, Sender
 from services.applier.look import Looker
 from services.applier.options import Conflicts, Mode, Options
+from services.applier.ownership import silent
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipReason
 from services.applier.rehearsal import Rehearsal
@@ -122,7 +123,7 @@ class Run:
             home=self.tools.home,
         )
         todo, contested = self.fights.restrained(todo, time.monotonic())
-        drift = await drift_lines(self.tools, self.sender, todo, live, wanted, options=self.options)
+        todo, drift = await looked_into(self.tools, self.sender, todo, live, wanted, options=self.options)
         rehearsal = Rehearsal(todo, self.sender, self.tools.mapper, self._recreates)
         beforehand = await self._beforehand(rehearsal)
         if self.options.mode is Mode.PLAN or (self.options.atomic and _refused(beforehand)):
@@ -135,6 +136,7 @@ class Run:
         else:
             after = inventory
         self._follow(wanted)
+        quiet = silent(todo)
         self.fights.corrected(
             (step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)), time.monotonic()
         )
@@ -151,7 +153,9 @@ class Run:
             warnings=tuple(dict.fromkeys((*self.warnings, *todo.warnings)))[:MAX_LINES],
             contested=tuple(sorted(contested)),
             incomplete=incomplete,
-            changed=any(not isinstance(each, Applied) or each.changed for each in outcomes.values()),
+            changed=any(
+                not isinstance(each, Applied) or (each.changed and key not in quiet) for key, each in outcomes.items()
+            ),
         )
 
     async def _beforehand(self, rehearsal: Rehearsal) -> Mapping[ObjectKey, Outcome]:

@@ -10,6 +10,7 @@ from services.applier.errors import Failure
 from services.applier.planned import (
     Applied,
     Blocked,
+    Cause,
     Create,
     Deferred,
     Failed,
@@ -97,6 +98,8 @@ def _applied_word(step: Create | Patch | Recreate | Skip, outcome: Applied) -> s
         return "recreated"
     if not outcome.changed:
         return "unchanged"
+    if isinstance(step, Patch) and step.cause is Cause.OWNERSHIP:
+        return "reowned"
     # What is unchanged now was applied by the run that this one goes on with.
     created = isinstance(step, Create) or (isinstance(step, Skip) and outcome.created)
     return "created" if created else "patched"
@@ -130,7 +133,7 @@ def _judged(
     """Return how a run ended, and the reason in one word."""
     if superseded:
         return Result.SUPERSEDED, Sync.APPLYING, "Superseded"
-    well = sum(told.get(word, 0) for word in ("created", "patched", "recreated", "unchanged", "pruned"))
+    well = sum(told.get(word, 0) for word in ("created", "patched", "recreated", "unchanged", "pruned", "reowned"))
     if told.get("failed", 0):
         result = Result.PARTIAL if well else Result.FAILED
         return result, Sync.OUT_OF_SYNC, result.value.capitalize()

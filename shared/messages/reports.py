@@ -44,6 +44,8 @@ class Counts(Part):
     kept: int = 0
     failed: int = 0
     skipped: int = 0
+    reowned: int = 0
+    """Somebody had taken fields of these and left them as they were."""
 
 
 class Report(Message):

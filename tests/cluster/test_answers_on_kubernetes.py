@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.support.agents import OPTIONS, config_map
+from tests.support.api_server import MERGE_PATCH
 from tests.support.samples import samples, what_is_said
 
 pytestmark = pytest.mark.cluster
@@ -90,14 +91,19 @@ async def overriding(server):
 
 
 async def test_what_admission_overrides_is_a_warning_and_no_drift(real_agent, api_server):
-    """D17: the object is as its cluster wants it; nothing fails."""
+    """D17, I4: the object is as its cluster wants it; a real change is healed, and only that is told."""
     place = api_server.namespace
     await overriding(api_server)
     await real_agent.release("web", [config_map("one", place, a="1", b="2")])
     first = await real_agent.reported(generation=1, settled=True)
+    theirs = {"data": {"b": "9"}}
+    await api_server.ask("PATCH", api_server.path("one"), theirs, content_type=MERGE_PATCH, fieldManager="operator")
+    healed = await real_agent.reported(trigger="drift")
 
-    assert first.result == "succeeded"
+    assert first.result == healed.result == "succeeded"
     assert first.warnings == (f"/ConfigMap:{place}/one: mutated: admission changed .data.a",)
+    assert healed.drift == (f'/ConfigMap:{place}/one .data.b: "2" -> "9" (by operator)',)
+    assert (await api_server.get(api_server.path("one")))["data"] == {"a": "overridden", "b": "2"}
 
 
 async def test_what_is_only_written_otherwise_raises_no_false_alarm(api_server):
