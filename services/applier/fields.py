@@ -70,17 +70,17 @@ def is_apply_of(entry: Ownership, manager: str) -> bool:
     return (entry.manager, entry.operation, entry.subresource) == (manager, "Apply", "")
 
 
-def owned_by(manifest: Manifest, manager: str) -> Owned | None:
+def owned_by(owners: Iterable[Ownership], manager: str) -> Owned | None:
     """Return the Apply entry of `manager` on the main resource, or None."""
-    for entry in entries(manifest):
+    for entry in owners:
         if is_apply_of(entry, manager):
             return Owned(entry.fields, digest(encode(entry.fields)), entry.time)
     return None
 
 
-def other_managers(manifest: Manifest, manager: str) -> tuple[str, ...]:
+def other_managers(owners: Iterable[Ownership], manager: str) -> tuple[str, ...]:
     """Return the names of all managers but `manager`, each once, in their order."""
-    return tuple(dict.fromkeys(e.manager for e in entries(manifest) if e.manager and e.manager != manager))
+    return tuple(dict.fromkeys(each.manager for each in owners if each.manager and each.manager != manager))
 
 
 def contains(fields: Fields, path: Path) -> bool:

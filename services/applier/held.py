@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
-from services.applier.fields import Ownership, Path, contains, entries, members
-from shared.core.objects import Manifest
+from services.applier.fields import Ownership, Path, contains, members
 
 _SCALERS = ("kube-controller-manager", "keda-operator")
 # Who may hold a field, through which subresource (any: None), and which fields those are.
@@ -26,19 +26,24 @@ def holder(owners: Iterable[Ownership], path: Path) -> str:
     return next((each.manager for each in owners if _holds(each, path) and contains(each.fields, path)), "")
 
 
-def is_held(live: Manifest) -> bool:
-    """Tell whether a controller holds any field of a live object; its metadata is enough."""
-    return any(_holds(entry, path) for entry in entries(live) if _may_hold(entry) for path in members(entry.fields))
+def is_held(owners: Iterable[Ownership]) -> bool:
+    """Tell whether a controller holds any field of a live object."""
+    return any(_holds(entry, path) for entry in owners if _may_hold(entry) for path in members(entry.fields))
 
 
 def _may_hold(entry: Ownership) -> bool:
-    return any(_is_one_of(entry, managers, subresource) for managers, subresource, _ in _HOLDERS)
+    return _is_holder(entry.manager, entry.subresource)
+
+
+@lru_cache  # the same few names on every object
+def _is_holder(manager: str, subresource: str) -> bool:
+    return any(_is_one_of(manager, subresource, managers, through) for managers, through, _ in _HOLDERS)
 
 
 def _holds(entry: Ownership, path: Path) -> bool:
-    return any(_is_one_of(entry, managers, through) and fits(path) for managers, through, fits in _HOLDERS)
+    name, subresource = entry.manager, entry.subresource
+    return any(_is_one_of(name, subresource, managers, through) and fits(path) for managers, through, fits in _HOLDERS)
 
 
-def _is_one_of(entry: Ownership, managers: Iterable[str], subresource: str | None) -> bool:
-    fits = subresource is None or subresource == entry.subresource
-    return fits and any(fnmatchcase(entry.manager, glob) for glob in managers)
+def _is_one_of(name: str, subresource: str, managers: Iterable[str], through: str | None) -> bool:
+    return (through is None or through == subresource) and any(fnmatchcase(name, glob) for glob in managers)

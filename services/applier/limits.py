@@ -17,6 +17,8 @@ DATA_LIMIT_BYTES = 1 << 20
 ANNOTATIONS_LIMIT_BYTES = 256 << 10
 LEAF_BYTES = 8
 """What managedFields need for a field besides its name: `"f:":{},` and the like."""
+SMALL_BYTES = 64 << 10
+"""What is sent in fewer bytes stays below every limit: escaped six times as long, and managedFields are no longer than that."""
 _WITH_DATA = frozenset({("", "ConfigMap"), ("", "Secret")})
 # Custom resources are stored as JSON in which each of these takes six bytes.
 _ESCAPED = (b"<", b">", b"&")
@@ -24,6 +26,8 @@ _ESCAPED = (b"<", b">", b"&")
 
 def size_trouble(key: ObjectKey, manifest: Manifest, body: bytes) -> str:
     """Return why an object is too large to be stored, or empty; `body` is what would be sent of it."""
+    if len(body) <= SMALL_BYTES:
+        return ""
     stored = len(body) + _ownership_bytes(manifest)
     if not is_builtin(str(manifest.get("apiVersion") or "")):
         stored += 5 * sum(body.count(each) for each in _ESCAPED)

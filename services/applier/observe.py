@@ -56,6 +56,8 @@ class Observer:
         self._selector = f"{AGENT_LABEL}={cluster}"
         self._changed = changed
         self._present: dict[ObjectKey, Present] = {}
+        self._echoes: dict[ObjectKey, Present] = {}
+        """Answers to our own writes that their watch did not tell of yet."""
         self._healths = Healths()
         self._followed: dict[tuple[str, str], Resource] = {}
         self._listed: dict[tuple[str, str], asyncio.Event] = {}
@@ -121,6 +123,12 @@ class Observer:
         if known is None or not _older(fresh, known):
             self._present[key] = fresh
             changed = known is None or (fresh.uid, fresh.generation) != (known.uid, known.generation)
+            if (
+                fresh.agent
+                and self.watched(key)
+                and (known is None or known.resource_version != fresh.resource_version)
+            ):
+                self._echoes[key] = fresh
             watched = bool(fresh.agent) and (key.group, key.kind) in self._followed
             if changed and watched and shows_health(key.group, key.kind):
                 self._healths.applied(key)
@@ -129,6 +137,7 @@ class Observer:
     def gone(self, key: ObjectKey) -> None:
         """Take over that an object was seen to be absent."""
         self._present.pop(key, None)
+        self._echoes.pop(key, None)
         self._healths.gone(key)
 
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -176,8 +185,8 @@ class Observer:
                 )
 
     def _seen(self, key: ObjectKey, manifest: Mapping[str, Any]) -> None:
-        fresh = present_of(manifest)
-        known = self._present.get(key)
+        echo, known = self._echoes.pop(key, None), self._present.get(key)
+        fresh = echo if echo is not None and echo is known and _is_version(manifest, echo) else present_of(manifest)
         if known is not None and _older(fresh, known):
             return
         if known != fresh:  # one that is equal shares its texts with the inventory
@@ -196,6 +205,12 @@ class Observer:
 def shows_health(group: str, kind: str) -> bool:
     """Tell whether objects of a kind have a status that says how they do; of unknown kinds it is assumed."""
     return (group, kind) not in _PLAIN
+
+
+def _is_version(manifest: Manifest, present: Present) -> bool:
+    """Tell whether these facts are of this very version of the object."""
+    metadata = manifest["metadata"]
+    return (metadata.get("uid"), metadata.get("resourceVersion")) == (present.uid, present.resource_version)
 
 
 def _is_of(key: ObjectKey, resource: Resource) -> bool:

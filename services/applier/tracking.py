@@ -60,7 +60,8 @@ def present_of(manifest: Manifest) -> Present:
     """Return the facts of a live object; `PartialObjectMetadata` is enough."""
     metadata = manifest.get("metadata") or {}
     notes, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    owned = owned_by(manifest, MANAGER)
+    owners = entries(manifest)
+    owned = owned_by(owners, MANAGER)
     policy = asked(notes, labels).policy
     return Present(
         uid=str(metadata.get("uid") or ""),
@@ -71,9 +72,9 @@ def present_of(manifest: Manifest) -> Present:
         foreign=foreign_owner(notes, labels),
         owned=owned.digest if owned else "",
         owned_at=owned.time if owned else "",
-        managers=other_managers(manifest, MANAGER),
-        writers=writers(entries(manifest), MANAGER),
-        held=is_held(manifest),
+        managers=other_managers(owners, MANAGER),
+        writers=writers(owners, MANAGER),
+        held=is_held(owners),
         policy=policy,
         own=policy if policy is NOTHING else asked(notes, labels, compat=False).policy,
         run=str(notes.get(HOOK_RUN) or ""),

@@ -61,7 +61,7 @@ def waited(keys: Iterable[ObjectKey], observer: Observer, patience: Patience) ->
 
 def summed(found: Iterable[Wellness], *, fail_fast: bool) -> Wellness:
     """Return the worst; while anything is in progress a failure is only told, and decides nothing yet (J5)."""
-    each = list(found)
+    each = [one for one in found if one is not WELL]
     worst = min(each, key=lambda one: _ORDER.index(one.health), default=WELL)
     if worst.health is Health.FAILED and not fail_fast and any(one.health is Health.IN_PROGRESS for one in each):
         return Wellness(Health.IN_PROGRESS, worst.reason, worst.message)

@@ -87,20 +87,20 @@ def test_our_entry_is_the_apply_entry_on_the_main_resource():
         "malformed",
     ]
 
-    found = owned_by(live(*others, OURS), "towline")
+    found = owned_by(entries(live(*others, OURS)), "towline")
 
     assert (found.fields, found.time) == (REAL, "t")
-    assert found.digest == owned_by(live({**OURS, "time": "u"}), "towline").digest
-    assert found.digest != owned_by(live({**OURS, "fieldsV1": {"f:a": {}}}), "towline").digest
-    assert owned_by(live(*others), "towline") is None
-    assert owned_by({"metadata": {"managedFields": None}}, "towline") is None
-    assert owned_by({}, "towline") is None
+    assert found.digest == owned_by(entries(live({**OURS, "time": "u"})), "towline").digest
+    assert found.digest != owned_by(entries(live({**OURS, "fieldsV1": {"f:a": {}}})), "towline").digest
+    assert owned_by(entries(live(*others)), "towline") is None
+    assert owned_by(entries({"metadata": {"managedFields": None}}), "towline") is None
+    assert owned_by(entries({}), "towline") is None
 
 
 def test_the_other_managers_are_named_once():
     found = live(OURS, {"manager": "kubectl"}, {"manager": "hpa", "subresource": "scale"}, {"manager": "kubectl"})
 
-    assert other_managers(found, "towline") == ("kubectl", "hpa")
+    assert other_managers(entries(found), "towline") == ("kubectl", "hpa")
     assert [entry.manager for entry in entries(found)] == ["towline", "kubectl", "hpa", "kubectl"]
     assert repr(MISSING) == "MISSING"
 

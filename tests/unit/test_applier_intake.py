@@ -173,6 +173,7 @@ def test_objects_for_somebodys_desk_are_left_out_a9():
 
 
 def test_an_object_that_no_cluster_can_store_refuses_the_bundle_a10(monkeypatch):
+    monkeypatch.setattr(limits, "SMALL_BYTES", 0)
     monkeypatch.setattr(limits, "OBJECT_LIMIT_BYTES", 600)
     monkeypatch.setattr(taking, "OBJECTS_LIMIT", 1)
 
