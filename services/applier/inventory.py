@@ -13,6 +13,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from hashlib import sha256
+from operator import attrgetter
 from sys import intern
 from typing import Any
 
@@ -37,6 +38,7 @@ _FORCE = {"fieldManager": MANAGER, "force": "true"}
 _DAMAGE = (LookupError, TypeError, ValueError, OSError, EOFError, zlib.error)
 _HEADER = tuple(each.name for each in fields(Header))
 _ACCEPTED = tuple(each.name for each in fields(Accepted))
+_row = attrgetter(*(each.name for each in fields(Entry)[1:]))
 
 
 class StorageError(TransientError):
@@ -142,6 +144,11 @@ class Storage:
             if shelf is None or shelf.digest != _digest(content):
                 stored.shelves[number] = await self._written(app, number, content, shelf)
 
+    def is_bound(self, inventory: Inventory) -> bool:
+        """Tell whether every Secret of an inventory exists already: a write of it names their UIDs, and makes none."""
+        present = len(self._apps.get(inventory.header.app, _Stored()).shelves)
+        return present == _shards(len(inventory.entries), present)
+
     async def forget(self, app: str) -> None:
         """Remove an app's inventory, the last trace of it; the header goes last.
 
@@ -162,13 +169,15 @@ class Storage:
         self._apps.pop(app, None)
 
     async def _written(self, app: str, number: int, content: bytes, shelf: _Shelf | None) -> _Shelf:
-        """Write one Secret; one that somebody touched or deleted is read again, and taken when it says what we knew."""
+        """Write one Secret; one that somebody touched is read again, and taken when it says what we knew."""
         reply = await self._put(app, number, content, shelf)
         if reply.status in {409, 422} and shelf is not None:
             found = await self._session.send(Request("GET", SECRETS.path(self._namespace, _name(app, number))))
             if found.status == 404:
-                shelf = None
-            elif found.ok and found.body is not None:
+                # It is made anew when it is sure that this is still the same cluster (N5).
+                del self._apps[app].shelves[number]
+                raise StorageError(f"Secret {_name(app, number)} is gone")
+            if found.ok and found.body is not None:
                 # The new content: an earlier attempt arrived, and its answer got lost.
                 known = _shelf_of(found.body, expected={shelf.digest, _digest(content)})
                 if known is None:
@@ -269,10 +278,6 @@ def _inventory_of(app: str, contents: Mapping[int, bytes], damage: str) -> tuple
 def _content(entries: Iterable[Entry], head: Mapping[str, Any]) -> bytes:
     rows = [[*each.key, *_row(each)] for each in sorted(entries, key=lambda each: each.key)]
     return encode({"schema": SCHEMA, **head, "entries": rows})
-
-
-def _row(entry: Entry) -> list[Any]:
-    return [getattr(entry, each.name) for each in fields(Entry)[1:]]
 
 
 def _entries(document: Mapping[str, Any]) -> Iterable[Entry]:

@@ -18,6 +18,7 @@ from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import looked_into
 from services.applier.execute import Execution
+from services.applier.inventory import StorageError
 from services.applier.kinds import Kinds
 from services.applier.kube.mapper import Resource
 from services.applier.kube.session import Impersonating, Sender
@@ -29,7 +30,7 @@ from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipR
 from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
 from services.applier.restraint import Fights, corrections, may_recreate
-from services.applier.state import Entry, Inventory, Live, Wanted
+from services.applier.state import Entry, Inventory, Live, Present, Wanted
 from services.applier.steps import Steps
 from services.applier.summary import Summary, summary
 from services.applier.tenancy import ServiceAccount
@@ -195,9 +196,7 @@ class Run:
     ) -> Mapping[ObjectKey, Outcome]:
         if not todo.writes:
             return {}
-        await self.tools.confirm()
-        if _claims(todo.claim, before):
-            await self.tools.storage.write(todo.claim, self.tools.accepted())
+        await self._claim(todo.claim, before)
         execution = Execution(
             todo,
             Steps(
@@ -228,13 +227,39 @@ class Run:
             return execution.outcomes
         return await explained(self.tools.session, self.account, self.tools.mapper, execution.outcomes)
 
+    async def _claim(self, claim: Inventory, before: Inventory) -> None:
+        """Write the claim if it says something new, and be sure of the cluster in any case (N5).
+
+        A claim that is bound to what this cluster made is taken by no other: then the cluster need not be asked.
+        """
+        storage, says = self.tools.storage, _claims(claim, before)
+        if not (says and storage.is_bound(claim)):
+            await self.tools.confirm()
+        if says:
+            try:
+                await storage.write(claim, self.tools.accepted())
+            except StorageError:
+                await self.tools.confirm()
+                raise
+
     async def _look(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> dict[ObjectKey, Live]:
         """Return the live state of everything that is wanted or was owned."""
         tools = self.tools
         resources = self._follow(wanted, inventory.entries)
         await tools.observer.ready(resources, FIRST_LIST_S)
         looker = Looker(self.sender, tools.session, tools.mapper, tools.observer)
-        return await looker.live({*wanted, *inventory.entries}, coming=defined_by(wanted.values()).keys())
+        filled = self._filled(wanted)
+        keys = {*wanted, *inventory.entries} - filled.keys()
+        return await looker.live(keys, coming=defined_by(wanted.values()).keys()) | filled
+
+    def _filled(self, wanted: Mapping[ObjectKey, Wanted]) -> dict[ObjectKey, Live]:
+        """Return the app's own namespace if all that goes there is seen there: nothing will be made in it."""
+        found: dict[ObjectKey, Live] = {}
+        for key in (key for key, each in wanted.items() if not each.tracked):
+            inside = [self.tools.observer.present(each) for each in wanted if each.namespace == key.name]
+            if all(live is not None and not live.deleting for live in inside):
+                found[key] = Present("")
+        return found
 
     def _found_again(self) -> dict[ObjectKey, Entry]:
         """Return entries for live objects that carry this app's mark though no inventory knows them (M7)."""
