@@ -38,7 +38,8 @@ from services.applier.steps import Steps
 from shared.core.objects import ObjectKey
 from shared.errors import TowlineError
 
-WORKERS = 8
+WORKERS = 16
+"""As many as the agent may have in flight: several apps take turns there, and the API server's round trip is shared."""
 SUPERSEDED = "superseded"
 STOPPED = "stopped"
 
