@@ -1,0 +1,73 @@
+"""What is asked of the API server while nothing happens, and for one object that changed."""
+
+import asyncio
+from collections import Counter
+
+from services.renderer.engines.tools import kubectl
+from tests.bench.applier.objects import config_map, config_maps
+from tests.bench.applier.stage import QUIET_S, agent, stage, write_manifests
+
+OBJECTS, HALF = 1000, 500
+IDLE_S = 60.0
+READS = frozenset({"get", "list", "watch"})
+
+
+async def idle(folder, _rounds):
+    """Return what an idle interval costs, next to a pass that dry-runs every object."""
+    async with stage(folder) as on, agent(on) as ours:
+        namespace = await on.namespace()
+        objects = config_maps(namespace, OBJECTS)
+        await ours.deliver("web", namespace, objects)
+        await asyncio.sleep(QUIET_S)
+        nothing = await _interval(on)
+        file = on.folder / "all.yaml"
+        write_manifests(file, objects)
+        asked, before = len(on.plane.asked("kubectl")), on.cpu()
+        process = await asyncio.create_subprocess_exec(
+            *(str(kubectl()), "--kubeconfig", str(on.plane.kubeconfig)),
+            *("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", str(file)),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        assert await process.wait() == 0
+        dry = {"requests": len(on.plane.asked("kubectl")) - asked, "api_cpu_s": on.cpu()[0] - before[0]}
+    share = {f"{name} share": f"{100 * nothing[name] / dry[name]:.2f} %" for name in ("requests",)}
+    return [
+        {"what": f"{IDLE_S:.0f} s idle, {OBJECTS} objects", **nothing, **share},
+        {"what": "one dry-run pass", **dry, "mutating": dry["requests"], "leases": 0, "requests share": "100 %"},
+    ]
+
+
+async def _interval(on):
+    since, every, before = on.moment(), len(on.plane.asked("towline-applier")), on.cpu()
+    await asyncio.sleep(IDLE_S)
+    seen = on.asked(since)
+    return {
+        "requests": len(seen),
+        "mutating": sum(each["verb"] not in READS for each in seen),
+        "leases": len(on.plane.asked("towline-applier")) - every - len(seen),
+        "api_cpu_s": on.cpu()[0] - before[0],
+    }
+
+
+async def one(folder, rounds):
+    """Return what was asked for when one object of 500 changed, by its kind."""
+    async with stage(folder) as on, agent(on) as ours:
+        namespace = await on.namespace()
+        objects = config_maps(namespace, HALF)
+        await ours.deliver("web", namespace, objects)
+        rows = []
+        for number in range(rounds):
+            await asyncio.sleep(QUIET_S)
+            since = on.moment()
+            objects[number] = config_map(namespace, number, "second")
+            took = await ours.deliver("web", namespace, objects)
+            await asyncio.sleep(QUIET_S)
+            seen = Counter(f"{each['verb']} {_place(each)}" for each in on.asked(since))
+            told = ", ".join(f"{count} x {what}" for what, count in sorted(seen.items()))
+            rows.append({"changed": f"1 of {HALF}", "s": took, "requests": seen.total(), "which": told})
+    return rows
+
+
+def _place(event):
+    where = event.get("objectRef") or {}
+    return f"{where.get('resource', event['requestURI'])} {where.get('name', '')}".strip()
