@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from services.applier.diff import Change
-from services.applier.fields import covers, owned_by
+from services.applier.fields import covers, entries, owned_by
 from services.applier.planned import Cause, Patch, Plan, Skip, SkipReason, Step
 from services.applier.tracking import MANAGER
 from shared.core.objects import Manifest, ObjectKey
@@ -19,7 +19,7 @@ from shared.core.objects import Manifest, ObjectKey
 
 def taken_from_us(found: Iterable[Change], live: Manifest) -> tuple[Change, ...]:
     """Return the changes in fields that are not ours any more."""
-    ours = owned_by(live, MANAGER)
+    ours = owned_by(entries(live), MANAGER)
     return tuple(each for each in found if ours is None or not covers(ours.fields, each.path))
 
 
