@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from services.applier.options import Drift, seconds
+from services.applier.options import Drift
 from services.applier.policy import GROUP, LOCAL, HookEnd, Leave, Phase, Renew
+from shared.core.durations import seconds
 from shared.core.objects import ObjectKey
 
 Said = Mapping[str, Any]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from services.applier.health.rules import HealthCheck, check_of
+from shared.core.durations import seconds
 
 
 class Drift(StrEnum):
@@ -171,26 +171,6 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
-
-
-def seconds(value: Any) -> float:
-    """Return the seconds of a duration like `90s`, `5m`, `1h30m`, or of a number.
-
-    Raises:
-        ValueError: it has another form.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    match = _DURATION.fullmatch(str(value))
-    if not match or not match.group(0):
-        raise ValueError(value)
-    parts = match.groupdict()
-    return sum(float(parts[unit] or 0) * scale for unit, scale in _UNITS.items())
-
-
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_DURATION = re.compile("".join(rf"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _UNITS))
 
 
 def _preflight(value: Any) -> bool:

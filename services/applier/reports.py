@@ -77,6 +77,7 @@ class Report:
     drift: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     settled: bool = False
+    lasting: bool = False
     started_at: datetime
     finished_at: datetime
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import case, delete, func, select, tuple_
 
+from services.releaser import history
 from services.releaser.store import Store, Transaction, portions
 from services.releaser.tables import bundles, commands, garbage, join_tokens, releases, rosters, targets
 from shared import subjects
@@ -19,6 +20,7 @@ from shared.core.times import time_text
 from shared.messages.blobs import BundleRef
 
 RELEASES_KEPT = 5
+"""Of a target: the last, and beside them the last that did well."""
 ROSTERS_KEPT = 2
 """The one before may be fetched right now."""
 FRESH = timedelta(hours=1)
@@ -52,17 +54,24 @@ async def purge(store: Store, bus: Bus) -> set[str]:
 
 
 async def _old_releases(tx: Transaction) -> None:
-    order = (releases.c.epoch.desc(), releases.c.generation.desc())
-    ranked = select(
-        releases.c.cluster,
-        releases.c.app,
-        releases.c.epoch,
-        releases.c.generation,
-        func.row_number().over(partition_by=(releases.c.cluster, releases.c.app), order_by=order).label("rank"),
-    ).subquery()
+    """Forget all but the last releases of each target, and its last that did well, each content once (L1)."""
     place = (releases.c.cluster, releases.c.app, releases.c.epoch, releases.c.generation)
-    late = select(ranked.c.cluster, ranked.c.app, ranked.c.epoch, ranked.c.generation)
-    await tx.do(delete(releases).where(tuple_(*place).in_(late.where(ranked.c.rank > RELEASES_KEPT))))
+    order = (releases.c.epoch.desc(), releases.c.generation.desc())
+    target, content = place[:2], (*place[:2], releases.c.recipe, releases.c.good)
+    ranked = select(
+        *place,
+        releases.c.good,
+        func.row_number().over(partition_by=target, order_by=order).label("rank"),
+        func.row_number().over(partition_by=content, order_by=order).label("repeat"),
+    ).subquery()
+    first = ranked.c.good & (ranked.c.repeat == 1)
+    counted = func.sum(case((first, 1), else_=0)).over(
+        partition_by=(ranked.c.cluster, ranked.c.app), order_by=ranked.c.rank
+    )
+    judged = select(ranked, first.label("first"), counted.label("better")).subquery()
+    late = select(*(judged.c[column.name] for column in place))
+    kept = judged.c.first & (judged.c.better <= RELEASES_KEPT)
+    await history.forget(tx, late.where(judged.c.rank > RELEASES_KEPT, ~kept))
 
 
 async def _old_rosters(tx: Transaction) -> None:

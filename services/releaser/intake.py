@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from services.releaser import guard, holding, registering
+from services.releaser import guard, holding, registering, rollbacks
 from services.releaser.fencing import NotFencedError, fenced
 from services.releaser.keys import HubKeys
 from services.releaser.rolling import Revision, step
@@ -90,6 +90,7 @@ async def take(tx: Transaction, message: Rendered, listing: RenderListing, lists
     row = {"source": message.source, "number": message.number, "version": version}
     row["whole_version"] = max(render.previous, message.clusters_version) if whole else render.previous
     await tx.put(sources, [{**row, "commit": message.commit, "ref": message.ref}])
+    await rollbacks.moved_on(tx, message.source, keys)
     await step(tx, changed, keys, anew)
     if known and not message.clusters_version:
         # The index was not on the bus, as after a loss of it: this commit was made for the clusters of git alone.

@@ -11,19 +11,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
-from services.releaser import deletes, rosters
+from services.releaser import deletes, history, rosters
 from services.releaser.keys import HubKeys
 from services.releaser.sign import desired_envelope
 from services.releaser.store import Transaction, portions
-from services.releaser.tables import bundles, clusters, desired, releases, suspensions, targets
+from services.releaser.tables import bundles, clusters, desired, suspensions, targets
 from services.releaser.tables import rosters as roster_table
 from shared.core.canonical import digest
 from shared.core.seal import decompressed
 from shared.core.times import time_text
 from shared.messages.blobs import BundleRef
-from shared.messages.releases import Membership, Release, ReleaseState, RolloutPlace
+from shared.messages.releases import Membership, Release, ReleaseState, Rollback, RolloutPlace
 
 EPOCH = "epoch"
 RESTORED = "restored"
@@ -43,6 +43,10 @@ class Wish:
     approval: str = ""
     again: bool = False
     """Release what is released already once more (suspended, resumed, approved), not what was rendered since."""
+    back: history.Goal | None = None
+    """Release this again, not what was rendered."""
+    rollback: Rollback | None = None
+    """Why it stays behind what was rendered."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -106,7 +110,7 @@ async def release(tx: Transaction, wishes: Sequence[Wish], keys: HubKeys) -> Non
         .values({name: bindparam(name) for name in rows[0] if name not in {"at_cluster", "at_app"}}),
         rows,
     )
-    await tx.do(insert(releases), [_history_row(wish, found) for wish, found in made])
+    await history.record(tx, [_made(wish, found, row) for (wish, found), row in zip(made, rows, strict=True)])
     _state(tx, made)
     tx.released.update(str(found.state) for _, found in made)
     await sign(tx, {wish.row.cluster for wish in wishes}, keys)
@@ -129,7 +133,7 @@ async def _material(tx: Transaction, wishes: Iterable[Wish]) -> Material:
     named: set[str] = set()
     for wish in wishes:
         named.update(each[2] for each in wish.row.runs or () if each[2])
-        named.update({wish.row.bundle, wish.row.released} - {""})
+        named.update({wish.row.bundle, wish.row.released, wish.back.bundle if wish.back else ""} - {""})
     material = Material()
     for some in portions(sorted(named)):
         for row in await tx.rows(select(bundles).where(bundles.c.bundle.in_(some))):
@@ -146,29 +150,48 @@ def keys_of(compressed: bytes) -> tuple[str, ...]:
 
 def _release(wish: Wish, epoch: int, material: Material, asked: Suspensions, now: str) -> Release:
     row = wish.row
-    content, origin = _content(wish, material), rosters.Origin.of(row.origin)
-    if wish.again and row.release:
-        origin = rosters.Origin.of({**(row.origin or {}), "provenance": row.release.get("provenance", ())})
+    content, origin = _content(wish, material), rosters.Origin.of(_origin(wish))
     options = (row.release or {}).get("options") or row.options or {}
-    history = deletes.from_rows(row.runs, known=row.runs_known)
+    runs = deletes.from_rows(row.runs, known=row.runs_known)
     return rosters.release_of(
         row.app,
         (epoch, row.generation + 1),
         content,
-        material.deletable(history, content.bundle.digest if content else ""),
+        material.deletable(runs, content.bundle.digest if content else ""),
         origin=origin,
         previous=row.released,
         options=options,
         rollout=wish.rollout,
         suspend=rosters.suspension(row.cluster, row.app, asked, content.options if content else options, now),
         approval=wish.approval,
+        rollback=_rollback(wish),
     )
+
+
+def _rollback(wish: Wish) -> Rollback | None:
+    """Return why the target stays behind; what is released once more stays as far behind as it was."""
+    if wish.rollback is None and wish.again and wish.row.release:
+        kept = wish.row.release.get("rollback")
+        return Rollback.model_validate(kept) if kept else None
+    return wish.rollback
+
+
+def _origin(wish: Wish) -> Mapping[str, Any]:
+    """Return where the content of a wish came from."""
+    if wish.back is not None:
+        return wish.back.origin
+    latest: Mapping[str, Any] = wish.row.origin or {}
+    if wish.again and wish.row.release:
+        return {**latest, "provenance": wish.row.release.get("provenance", ())}
+    return latest
 
 
 def _content(wish: Wish, material: Material) -> rosters.Content | None:
     row = wish.row
     if not wish.present:
         return None
+    if wish.back is not None:
+        return rosters.Content(material.references[wish.back.bundle], wish.back.options)
     if wish.again:
         kept = BundleRef.model_validate(row.release["bundle"])
         return rosters.Content(material.references.get(row.released, kept), row.release["options"])
@@ -178,43 +201,45 @@ def _content(wish: Wish, material: Material) -> rosters.Content | None:
 def _row(wish: Wish, found: Release, now: str) -> dict[str, Any]:
     row = wish.row
     bundle = found.bundle.digest if found.bundle else ""
-    history = deletes.from_rows(row.runs, known=row.runs_known)
+    runs = deletes.from_rows(row.runs, known=row.runs_known)
     run = deletes.Run(found.epoch, found.generation, bundle)
+    content = _content_name(wish)
     return {
         "at_cluster": row.cluster,
         "at_app": row.app,
         "epoch": found.epoch,
         "generation": found.generation,
         "state": str(found.state),
-        "content": "" if not wish.present else (row.content if wish.again else row.wanted),
+        "content": content,
         "released": bundle,
         "rollout": found.rollout.id if found.rollout else (row.rollout if wish.again else ""),
         "suspended_until": rosters.ends([found.suspend]),
         "released_at": now,
         "release": found.model_dump(mode="json", by_alias=True),
-        "runs": [list(each) for each in history.released(run).runs],
+        "runs": [list(each) for each in runs.released(run).runs],
+        "recipe": history.recipe_name(row.app, content, _origin(wish)) if content else "",
         "settled": False,
         "hold_digest": "",
     }
 
 
-def _history_row(wish: Wish, found: Release) -> dict[str, Any]:
-    bundle = found.bundle.digest if found.bundle else ""
-    return {
-        "cluster": wish.row.cluster,
-        "app": wish.row.app,
-        "epoch": found.epoch,
-        "generation": found.generation,
-        "bundle": bundle,
-    }
+def _content_name(wish: Wish) -> str:
+    if not wish.present:
+        return ""
+    if wish.back is not None:
+        return wish.back.content
+    return str(wish.row.content if wish.again else wish.row.wanted)
+
+
+def _made(wish: Wish, found: Release, row: Mapping[str, Any]) -> history.Made:
+    return history.Made(row["at_cluster"], found, row["recipe"], row["content"], _origin(wish))
 
 
 def _state(tx: Transaction, made: Iterable[tuple[Wish, Release]]) -> None:
     """State what was released: one fact for the targets of a source, a number and a kind."""
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = defaultdict(list)
     for wish, found in made:
-        origin = wish.row.origin or {}
-        source, number = str(wish.row.source), int(origin.get("number", 0))
+        source, number = str(wish.row.source), int(_origin(wish).get("number", 0))
         kind = "released" if found.state is ReleaseState.PRESENT else "removed"
         groups[kind, source, number].append(_stated(wish, found, source, number))
     for (kind, source, number), listed in groups.items():
@@ -237,6 +262,7 @@ def _stated(wish: Wish, found: Release, source: str, number: int) -> dict[str, A
         "rollout": found.rollout.id if found.rollout else "",
         "stage": found.rollout.stage if found.rollout else "",
         "provenance": [each.model_dump(mode="json", include={"source", "ref", "commit"}) for each in found.provenance],
+        "rollback": found.rollback.model_dump(mode="json", by_alias=True) if found.rollback else None,
     }
 
 

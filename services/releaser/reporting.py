@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, tuple_, update
 
-from services.releaser import deletes, registering
+from services.releaser import deletes, history, registering
 from services.releaser.keys import HubKeys
 from services.releaser.membership import depart, quarantine
 from services.releaser.registry import Identity, intruder, label_problem
@@ -16,12 +16,12 @@ from services.releaser.restored import Pair
 from services.releaser.rolling import moving, step
 from services.releaser.store import Transaction, portions
 from services.releaser.tables import clusters, desired, targets
-from shared.core.status import Result
+from shared.core.status import Result, Sync
 from shared.core.times import time_text
 from shared.messages.releases import Membership
 from shared.messages.reports import Report, Status
 
-_SEEN = ("seen_epoch", "seen_generation", "sync", "health", "result", "seen_at", "hold_digest", "settled")
+_SEEN = ("seen_epoch", "seen_generation", "sync", "health", "result", "seen_at", "hold_digest", "settled", "lasting")
 _RUNS = ("runs", "runs_known")
 
 
@@ -29,6 +29,7 @@ async def take_reports(tx: Transaction, reports: Sequence[tuple[Report, datetime
     """Take a batch of reports; the rollouts that they concern are moved once."""
     rows = await _targets(tx, {report.cluster for report, _ in reports})
     changed: dict[tuple[str, str], dict[str, Any]] = {}
+    good: list[tuple[str, str, int, int]] = []
     for report, at in reports:
         if not report.app and report.result is Result.REFUSED:
             await _refused(tx, report, at)
@@ -36,6 +37,9 @@ async def take_reports(tx: Transaction, reports: Sequence[tuple[Report, datetime
         if row is None or (report.epoch, report.generation) > (row["epoch"], row["generation"]):
             continue
         changed[report.cluster, report.app] = _seen(row, report, at)
+        if history.is_good(report):
+            good.append((report.cluster, report.app, report.epoch, report.generation))
+    await history.succeeded(tx, good)
     await _write(tx, list(changed.values()), (*_SEEN, *_RUNS))
     await _heard(tx, {report.cluster: at for report, at in reports})
     await depart(tx, {cluster for cluster, _ in changed})
@@ -44,10 +48,10 @@ async def take_reports(tx: Transaction, reports: Sequence[tuple[Report, datetime
 
 def _seen(row: Mapping[str, Any], report: Report, at: datetime) -> dict[str, Any]:
     """Return the row after a report; an older one than was seen changes nothing but the history."""
-    history = deletes.from_rows(row["runs"], known=row["runs_known"])
+    runs = deletes.from_rows(row["runs"], known=row["runs_known"])
     if report.settled:
-        history = history.settled(report.epoch, report.generation)
-    kept = {**row, "runs": [list(each) for each in history.runs], "runs_known": history.known}
+        runs = runs.settled(report.epoch, report.generation)
+    kept = {**row, "runs": [list(each) for each in runs.runs], "runs_known": runs.known}
     if (report.epoch, report.generation, time_text(at)) < (row["seen_epoch"], row["seen_generation"], row["seen_at"]):
         return kept
     present = (report.epoch, report.generation) == (row["epoch"], row["generation"])
@@ -61,6 +65,7 @@ def _seen(row: Mapping[str, Any], report: Report, at: datetime) -> dict[str, Any
         "seen_at": time_text(at),
         "hold_digest": report.hold.approval if report.hold else "",
         "settled": report.settled and present,
+        "lasting": report.lasting,
     }
 
 
@@ -70,7 +75,7 @@ async def _refused(tx: Transaction, report: Report, at: datetime) -> None:
     if row is None or (report.epoch, report.generation) != (row.epoch, row.generation):
         return
     behind = tuple_(targets.c.seen_epoch, targets.c.seen_generation) < tuple_(targets.c.epoch, targets.c.generation)
-    now = {"result": str(Result.REFUSED), "seen_at": time_text(at)}
+    now = {"result": str(Result.REFUSED), "sync": str(Sync.UNKNOWN), "seen_at": time_text(at)}
     seen = {"seen_epoch": targets.c.epoch, "seen_generation": targets.c.generation}
     await tx.do(update(targets).where(targets.c.cluster == report.cluster, behind).values(**now, **seen))
 
@@ -104,7 +109,7 @@ async def take_statuses(
 async def _apps(tx: Transaction, latest: Mapping[str, tuple[Status, datetime]], keys: HubKeys) -> None:
     """Take the health of apps: it changes without a run, and a report of it may have been lost."""
     rows = await _targets(tx, latest)
-    changed = []
+    changed, good = [], []
     for (cluster, app), row in rows.items():
         status, at = latest[cluster]
         told = status.apps.get(app)
@@ -116,9 +121,12 @@ async def _apps(tx: Transaction, latest: Mapping[str, tuple[Status, datetime]], 
         new = {**row, **seen, "sync": str(told.sync), "health": str(told.health)}
         # The result of a run is known from its report only; of a newer release there is none yet.
         if (row["seen_epoch"], row["seen_generation"]) != (told.epoch, told.generation):
-            new["result"] = ""
+            new |= {"result": "", "lasting": False}
+        if history.is_good(told):
+            good.append((cluster, app, told.epoch, told.generation))
         if any(new[name] != row[name] for name in _SEEN if name != "seen_at"):
             changed.append(new)
+    await history.succeeded(tx, good)
     await _write(tx, changed, _SEEN)
     await step(tx, {row["app"] for row in changed} & set(await moving(tx)), keys)
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from services.releaser import holding
+from services.releaser import holding, rollbacks
 from services.releaser.keys import HubKeys
 from services.releaser.releasing import Wish, outdated, release, suspended
-from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, Wait, next_move
+from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, TakeBack, Wait, is_staged, next_move
 from services.releaser.store import Transaction, portions
 from services.releaser.tables import apps, clusters, rollouts, targets
+from services.releaser.tables import rollbacks as marks
 from shared.core.canonical import digest
 from shared.core.status import Health, Result, Sync
 from shared.core.times import time_text
@@ -53,6 +54,9 @@ class Course:
     silent: frozenset[str] = frozenset()
     moved: dict[str, str] = field(default_factory=dict)
     """Cluster → stage, of this step."""
+    reversible: Mapping[str, rollbacks.Back] = field(default_factory=dict)
+    taken_back: dict[str, str] = field(default_factory=dict)
+    """Cluster → stage, of this step."""
 
     def standings(self) -> list[Standing]:
         """Return the targets as they stand, this step's releases included."""
@@ -65,17 +69,32 @@ class Course:
             labels=row.labels or {},
             current=moved_now or current(row),
             moved=moved_now or row.rollout == self.kept["rollout"],
-            outcome=Outcome.WAITING if moved_now else outcome(row, silent=row.cluster in self.silent),
+            outcome=self._outcome(row),
+            reversible=row.cluster in self.reversible,
         )
+
+    def _outcome(self, row: Any) -> Outcome:
+        if row.cluster in self.moved:
+            return Outcome.WAITING
+        if row.cluster in self.taken_back:
+            return Outcome.BACK
+        return outcome(row, silent=row.cluster in self.silent)
+
+    def do(self, move: Go | TakeBack) -> None:
+        """Note a move as made."""
+        made = self.moved if isinstance(move, Go) else self.taken_back
+        made.update(dict.fromkeys(move.clusters, move.stage))
 
 
 def current(row: Any) -> bool:
-    """Tell whether what is released for a target is what it shall run."""
-    return bool(row.state == ReleaseState.PRESENT and row.content == row.wanted)
+    """Tell whether what is released for a target is what it shall run; what was set aside there is not to come."""
+    return bool(row.state == ReleaseState.PRESENT and (row.content == row.wanted or rollbacks.is_set_aside(row)))
 
 
 def outcome(row: Any, *, silent: bool) -> Outcome:
     """Return what became of a target's present release."""
+    if rollbacks.is_set_aside(row):
+        return Outcome.BACK
     if (row.seen_epoch, row.seen_generation) < (row.epoch, row.generation):
         return Outcome.SILENT if silent else Outcome.WAITING
     if row.sync == Sync.HELD:
@@ -116,7 +135,7 @@ async def step(
         for app, rows in by_app.items():
             wishes.extend(Wish(row, present=False) for row in rows if _to_remove(row))
             staying = [row for row in rows if row.listed and row.wanted and not row.leaving]
-            if not plans[app].stages:
+            if not is_staged(plans[app]):
                 wishes.extend(Wish(row) for row in staying if not current(row))
                 await _forget(tx, app)
                 continue
@@ -145,8 +164,9 @@ async def _plans(tx: Transaction, names: Sequence[str]) -> dict[str, RolloutPlan
 async def _rows(tx: Transaction, plans: Mapping[str, RolloutPlan], cluster: str) -> list[Any]:
     """Return what decides about targets on clusters that joined; of apps without stages one cluster's may do."""
     joined = and_(clusters.c.cluster == targets.c.cluster, clusters.c.membership == Membership.JOINED)
-    query = select(*_COLUMNS).join_from(targets, clusters, joined).order_by(targets.c.cluster)
-    staged = [app for app, plan in plans.items() if plan.stages]
+    marked = and_(marks.c.cluster == targets.c.cluster, marks.c.app == targets.c.app)
+    query = select(*_COLUMNS).join_from(targets, clusters, joined).outerjoin(marks, marked).order_by(targets.c.cluster)
+    staged = [app for app, plan in plans.items() if is_staged(plan)]
     others = query.where(targets.c.app.in_(plans.keys() - set(staged)))
     found = await tx.rows(others.where(targets.c.cluster == cluster) if cluster else others)
     return [*found, *(await tx.rows(query.where(targets.c.app.in_(staged))) if staged else [])]
@@ -155,7 +175,8 @@ async def _rows(tx: Transaction, plans: Mapping[str, RolloutPlan], cluster: str)
 _COLUMNS = (
     *(targets.c[name] for name in ("cluster", "app", "wanted", "listed", "hold", "epoch", "generation", "state")),
     *(targets.c[name] for name in ("content", "rollout", "released_at", "seen_epoch", "seen_generation")),
-    *(targets.c[name] for name in ("sync", "health", "result")),
+    *(targets.c[name] for name in ("sync", "health", "result", "lasting")),
+    *(marks.c[name] for name in ("aside", "tried")),
     *(clusters.c[name] for name in ("labels", "heard_at", "leaving")),
 )
 """Not the whole rows: what is released is large, and most targets stay as they are."""
@@ -182,17 +203,32 @@ async def _course(
     quiet = {row.cluster for row in rows if row.released_at < late and row.heard_at <= row.released_at}
     still = {row.cluster for row in rows if {("", app), (row.cluster, app), (row.cluster, "")} & asked.keys()}
     course = Course(app, plan, rows, kept, frozenset(quiet | still))
+    if plan.on_failure == "rollback":
+        standing = zip(rows, course.standings(), strict=True)
+        bad = [row for row, each in standing if each.moved and each.current and each.outcome is Outcome.BAD]
+        course.reversible = await rollbacks.reversible(tx, app, bad, kept["commit"])
     approved = frozenset(kept["approved"] or ())
     move = next_move(plan, course.standings(), approved)
-    while isinstance(move, Go):
-        course.moved.update(dict.fromkeys(move.clusters, move.stage))
+    while isinstance(move, Go | TakeBack):
+        course.do(move)
         move = next_move(plan, course.standings(), approved)
     await _keep(tx, course, move)
-    found = {row.cluster: row for row in rows}
-    return [
-        Wish(found[cluster], rollout=RolloutPlace(id=kept["rollout"], stage=stage))
-        for cluster, stage in sorted(course.moved.items())
-    ]
+    return await _wishes(tx, course)
+
+
+async def _wishes(tx: Transaction, course: Course) -> list[Wish]:
+    """Return what the moves of a step release."""
+    found = {row.cluster: row for row in course.rows}
+    places = {
+        cluster: RolloutPlace(id=course.kept["rollout"], stage=stage)
+        for cluster, stage in (course.moved | course.taken_back).items()
+    }
+    going = [Wish(found[cluster], rollout=places[cluster]) for cluster in sorted(course.moved)]
+    if not course.taken_back:
+        return going
+    backs = [course.reversible[cluster] for cluster in sorted(course.taken_back)]
+    why = rollbacks.Why("it failed, and its rollout says onFailure: rollback", automatic=True)
+    return [*going, *(await rollbacks.take_back(tx, backs, why, places))]
 
 
 async def _kept(tx: Transaction, app: str, rows: Sequence[Any], anew: Revision | None) -> dict[str, Any] | None:
@@ -262,9 +298,13 @@ def _place(move: Wait | Pause | Finish) -> _Place:
             return _Place(RUNNING, stage)
         case Pause(stage=stage, reason=reason, needs=needs):
             return _Place(PAUSED, stage, reason, needs)
-        case Finish(silent=silent):
-            left = f"without {', '.join(silent[:10])}{' and more' if len(silent) > 10 else ''}" if silent else ""
-            return _Place(FINISHED, "", left)
+        case Finish(silent=silent, back=back):
+            told = [f"{word} {_first(names)}" for word, names in (("without", silent), ("took back", back)) if names]
+            return _Place(FINISHED, "", "; ".join(told))
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (" and more" if len(names) > 10 else "")
 
 
 async def _forget(tx: Transaction, app: str) -> None:

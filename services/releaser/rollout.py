@@ -32,6 +32,8 @@ class Outcome(StrEnum):
     HELD = "held"
     SILENT = "silent"
     """Its cluster says nothing, or was told to do nothing: it neither proves nor blocks."""
+    BACK = "back"
+    """It went back to what it ran before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,21 @@ class Standing:
     moved: bool
     """It was this rollout that released it."""
     outcome: Outcome = Outcome.WAITING
+    reversible: bool = False
+    """It failed for good, did not go back before, and there is something to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
     """Release these clusters."""
+
+    stage: str
+    clusters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Have these clusters run again what they ran before."""
 
     stage: str
     clusters: tuple[str, ...]
@@ -77,9 +89,11 @@ class Finish:
     """Every target is where it shall be, but for those that say nothing."""
 
     silent: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+    """Those that went back, no more than may fail."""
 
 
-Move = Go | Wait | Pause | Finish
+Move = Go | TakeBack | Wait | Pause | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,11 @@ def next_move(plan: RolloutPlan, targets: Sequence[Standing], approved: frozense
     left_out = sorted(each.cluster for each in targets if each.cluster not in taken and not each.current)
     if left_out:
         return Pause("", f"no stage of the rollout matches {_names(left_out)}")
-    return Finish(tuple(sorted(name for stage in stages for name in stage.with_outcome(Outcome.SILENT))))
+    ended = (
+        tuple(sorted(name for stage in stages for name in stage.with_outcome(outcome)))
+        for outcome in (Outcome.SILENT, Outcome.BACK)
+    )
+    return Finish(*ended)
 
 
 def _staged(plan: RolloutPlan, targets: Sequence[Standing], approved: frozenset[str]) -> list[Stage]:
@@ -129,16 +147,30 @@ def _staged(plan: RolloutPlan, targets: Sequence[Standing], approved: frozenset[
     return stages
 
 
+def is_staged(plan: RolloutPlan) -> bool:
+    """Tell whether revisions are looked after; without it they go out at once, and that is all."""
+    return bool(plan.stages) or plan.on_failure == "rollback"
+
+
+def _take_back(stage: Stage) -> Move | None:
+    """Take back each target that failed, where that is asked for; what does well elsewhere stays."""
+    bad = set(stage.with_outcome(Outcome.BAD))
+    going = tuple(sorted(each.cluster for each in stage.targets if each.cluster in bad and each.reversible))
+    return TakeBack(stage.plan.name, going) if going and stage.on_failure == "rollback" else None
+
+
 def _failures(stage: Stage) -> Move | None:
     """Pause once more targets failed than the stage allows; failures that were approved do not count again."""
     if stage.on_failure == "continue":
         return None
-    bad = [name for name in stage.with_outcome(Outcome.BAD) if f"failed/{name}" not in stage.approved]
+    back = stage.with_outcome(Outcome.BACK)
+    failed = sorted([*stage.with_outcome(Outcome.BAD), *back])
+    bad = [name for name in failed if f"failed/{name}" not in stage.approved]
     if len(bad) <= stage.plan.max_failures:
         return None
     reason = f"{len(bad)} of {len(stage.targets)} clusters failed in stage {stage.plan.name!r}: {_names(bad)}"
-    if stage.on_failure == "rollback":
-        reason += "; this version cannot roll back by itself"
+    if back:
+        reason += f"; {_names(back)} went back to what ran before"
     return Pause(stage.plan.name, reason, tuple(f"failed/{name}" for name in bad))
 
 
@@ -186,7 +218,7 @@ def _unproven(stage: Stage) -> Move | None:
     return Wait(stage.plan.name, tuple(waiting)) if waiting else None
 
 
-RULES: tuple[Callable[[Stage], Move | None], ...] = (_failures, _holds, _gate_before, _window, _unproven)
+RULES: tuple[Callable[[Stage], Move | None], ...] = (_take_back, _failures, _holds, _gate_before, _window, _unproven)
 
 
 def batch_size(batch: str, targets: int) -> int | None:

@@ -11,7 +11,7 @@ from services.releaser.deletes import Expected
 from shared.core.canonical import digest, encode
 from shared.core.seal import compress
 from shared.messages.blobs import BlobRef, BundleRef
-from shared.messages.releases import Desired, Release, ReleaseState, RolloutPlace, Roster
+from shared.messages.releases import Desired, Release, ReleaseState, Rollback, RolloutPlace, Roster
 from shared.messages.renders import Provenance
 
 CONTENT_DIGITS = 32
@@ -70,6 +70,7 @@ def release_of(
     rollout: RolloutPlace | None = None,
     suspend: Suspension | None = None,
     approval: str = "",
+    rollback: Rollback | None = None,
 ) -> Release:
     """Return the release of one target; without content it is a tombstone, applied with `options`."""
     return Release(
@@ -87,6 +88,7 @@ def release_of(
         rollout=rollout,
         suspend=dict(suspend) if suspend else None,
         approval=approval,
+        rollback=rollback,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from services.releaser import garbage, members, steering
+from services.releaser import garbage, members, returning, steering
 from services.releaser.commands import Commands, Parts, Verb
 from services.releaser.enrolling import cluster_add, enrol, renew, renew_soon
 from services.releaser.handling import Handlers
@@ -38,6 +38,7 @@ VERBS: dict[str, Verb] = {
     "renew": renew,
     "suspend": steering.suspend,
     "resume": steering.resume,
+    "rollback": returning.rollback,
     "approve": steering.approve,
     "sync": steering.sync,
     "rebuild": steering.rebuild,

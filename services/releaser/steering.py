@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from services.releaser import holding
+from services.releaser import holding, rollbacks
 from services.releaser.commands import Answer, CommandRefusedError, Parts, moment, require_known, text
 from services.releaser.keys import HubKeys
 from services.releaser.registering import FLEET
@@ -25,7 +25,7 @@ from shared.messages.releases import Instruction, Membership, ReleaseState
 INSTRUCTION_LASTS = timedelta(minutes=5)
 
 
-async def _place(tx: Transaction, command: Command) -> tuple[str, str]:
+async def place_of(tx: Transaction, command: Command) -> tuple[str, str]:
     """Return the cluster and the app that a command means, one of them empty where it means all."""
     cluster, app = text(command, "cluster"), text(command, "app")
     if not cluster and not app:
@@ -42,7 +42,7 @@ async def _place(tx: Transaction, command: Command) -> tuple[str, str]:
 async def suspend(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Stop reconciling an app, a cluster or a target on purpose."""
     require_known(parts)
-    cluster, app = await _place(tx, command)
+    cluster, app = await place_of(tx, command)
     written = text(command, "until")
     until = time_text(moment(written).astimezone(UTC)) if written else ""
     if until and until <= time_text(tx.now):
@@ -57,12 +57,13 @@ async def suspend(tx: Transaction, command: Command, parts: Parts) -> Answer:
 async def resume(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Go on reconciling; resuming an app or a cluster resumes all its targets too."""
     require_known(parts)
-    cluster, app = await _place(tx, command)
+    cluster, app = await place_of(tx, command)
     count = await _resume(tx, cluster, app, command.actor, parts.keys)
     return Answer({"targets": count})
 
 
 async def _resume(tx: Transaction, cluster: str, app: str, actor: str, keys: HubKeys) -> int:
+    await step(tx, await rollbacks.let_go(tx, cluster, app, actor), keys)
     within = [suspensions.c.cluster == cluster] if cluster else []
     within += [suspensions.c.app == app] if app else []
     await tx.do(delete(suspensions).where(*within))
@@ -176,7 +177,7 @@ _LET_GO = {
 
 async def sync(tx: Transaction, command: Command, parts: Parts) -> Answer:
     """Have a cluster's agent look again and check everything; it answers by a report."""
-    cluster, app = await _place(tx, command)
+    cluster, app = await place_of(tx, command)
     joined = (clusters.c.cluster == cluster, clusters.c.membership == Membership.JOINED)
     if not cluster or await tx.first(select(clusters.c.cluster).where(*joined)) is None:
         raise CommandRefusedError(f"cluster {cluster!r} has no agent to be asked", code="cluster.not-joined")

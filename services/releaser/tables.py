@@ -104,11 +104,15 @@ targets = Table(
     # bundles that may have left something in the cluster
     _json("runs"),
     boolean("runs_known", default=True),
+    # the row of `recipes` that it was made of
+    text("recipe"),
     # what the cluster says of it
     integer("seen_epoch"),
     integer("seen_generation"),
     *(text(name) for name in ("sync", "health", "result", "seen_at", "hold_digest")),
     boolean("settled"),
+    # nothing that failed mends by itself
+    boolean("lasting"),
     Index("targets_app", "app"),
     Index("targets_source", "source"),
     Index("targets_bundle", "bundle"),
@@ -122,9 +126,35 @@ releases = Table(
     integer("epoch", key=True),
     integer("generation", key=True),
     text("bundle"),
+    text("recipe"),
+    # its cluster ran it whole, and well
+    boolean("good"),
     Index("releases_bundle", "bundle"),
 )
-"""The last releases of each target: garbage is what none of them names."""
+"""The last releases of each target: what it can go back to, and garbage is what none of them names."""
+
+recipes = Table(
+    "recipes",
+    metadata,
+    text("recipe", key=True),
+    text("content"),
+    text("bundle"),
+    *(_json(name) for name in ("options", "origin")),
+)
+"""What releases were made of, once for all targets that are alike."""
+
+rollbacks = Table(
+    "rollbacks",
+    metadata,
+    text("cluster", key=True),
+    text("app", key=True),
+    # content that is not released here until git wants another one; empty: a person let it go
+    text("aside"),
+    # content that went back by itself once already
+    text("tried"),
+    _json("statement"),
+)
+"""Targets that run older content than git says."""
 
 desired = Table(
     "desired",

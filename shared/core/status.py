@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+ROLLED_BACK = "RolledBack"
+"""The reason of a target that runs older content than git says, on purpose, and runs it whole."""
+
 
 class Sync(StrEnum):
     """Whether a target runs what was released for it."""

@@ -61,6 +61,21 @@ class RolloutPlace(Part):
     stage: str = ""
 
 
+class Rollback(Part):
+    """Why a target runs something older than git says."""
+
+    from_: str = Field(default="", alias="from")
+    """The release that is set aside, `<epoch>.<generation>`; empty where it never came to this cluster."""
+    to: str = ""
+    """The release whose content runs again."""
+    commit: str = ""
+    """The commit that is set aside."""
+    reason: str = ""
+    actor: str = ""
+    automatic: bool = False
+    """A rollout asked for it, because the target failed."""
+
+
 class Release(Part):
     """The permission for one target to run one bundle."""
 
@@ -84,6 +99,8 @@ class Release(Part):
     """`reason`, `by`, `until` (RFC 3339 or empty) while this target is suspended."""
     approval: str = ""
     """sha256 of the sorted prune keys, one a line, that a person approved; single use."""
+    rollback: Rollback | None = None
+    """Set while the target runs older content on purpose."""
 
 
 class Roster(Message):

@@ -81,6 +81,8 @@ class Report(Message):
     warnings: tuple[str, ...] = ()
     settled: bool = False
     """The inventory equals the bundle: nothing else of this app is in the cluster."""
+    lasting: bool = False
+    """Nothing of what failed mends by itself: something must be released, or changed in the cluster."""
     started_at: Timestamp
     finished_at: Timestamp
 
