@@ -284,6 +284,7 @@ _OURS: Mapping[str, Callable[[str, str], Said]] = {
     "hook": _argo_hook,
     "hook-weight": _weight,
     "hook-delete-policy": _ends,
+    "hook-on-rollback": _of({text: {"on_rollback": flag} for text, flag in _FLAGS.items()}),
 }
 
 NAMES: Mapping[str, Name] = {

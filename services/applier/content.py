@@ -60,13 +60,13 @@ class Content:
                     self._held[bundle.blob.digest] = data
             return data
 
-    async def forget_others(self, live: Iterable[str]) -> None:
-        """Drop the bundles that no release names any more."""
-        kept = set(live)
-        for name in [each for each in self._held if each not in kept]:
+    async def forget_others(self, live: Iterable[str], past: Iterable[str] = ()) -> None:
+        """Drop the bundles that no release names any more; what is past costs no memory, but may be kept."""
+        named = set(live)
+        for name in [each for each in self._held if each not in named]:
             del self._held[name]
         async with self._fetching:
-            await self.keeper.clear(BUNDLES, kept)
+            await self.keeper.clear(BUNDLES, named.union(past))
 
     async def keep_desired(self, last: LastDesired) -> None:
         """Keep the last accepted document for a start without the bus; its roster first, which it needs."""

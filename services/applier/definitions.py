@@ -20,12 +20,19 @@ from shared.core.objects import Manifest, ObjectKey
 _HINT = "add what is missing, or annotate it with towline.dev/crd-upgrade: force if nothing of it is needed"
 
 
-async def unsafe(todo: Plan, sender: Sender, mapper: Mapper) -> dict[ObjectKey, Outcome]:
-    """Return the definitions of a plan that are not applied, each with the reason; what cannot be read is one."""
+async def unsafe(todo: Plan, sender: Sender, mapper: Mapper, *, always: bool = False) -> dict[ObjectKey, Outcome]:
+    """Return the definitions of a plan that are not applied, each with the reason; what cannot be read is one.
+
+    Args:
+        todo: the plan.
+        sender: who asks.
+        mapper: where the kinds are.
+        always: also those that ask to be changed whatever is lost (L3).
+    """
     found: dict[ObjectKey, Outcome] = {}
     changed = (step for step in todo.steps() if isinstance(step, Patch | Recreate))
     for step in changed:
-        asked = (step.key.group, step.key.kind) == CRD and not step.wanted.policy.unsafe
+        asked = (step.key.group, step.key.kind) == CRD and (always or not step.wanted.policy.unsafe)
         if asked and (failure := await _failure(step.wanted, sender, mapper)):
             found[step.key] = Failed(failure)
     return found

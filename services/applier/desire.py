@@ -14,6 +14,7 @@ import structlog
 
 from services.applier.content import Content, LastDesired
 from services.applier.documents import DesiredDocument, ReleaseDocument, RosterDocument
+from services.applier.going_back import past_of
 from services.applier.reporting import Reporting
 from services.applier.state import Header
 from services.applier.target import Target
@@ -100,7 +101,8 @@ class Desire:
             self._missing.add(app)
             log.warning("app_not_in_roster", app=app, effect="it is kept as it is")
         live = [each.bundle.blob.digest for each in releases.releases.values() if each.bundle]
-        await self.content.forget_others([*live, *self._running(releases.releases)])
+        past = [name for header in headers.values() for name in past_of(header)]
+        await self.content.forget_others([*live, *self._running(releases.releases)], past)
         self.reporting.changed()
         log.info("desired_taken", number=f"{document.epoch}.{document.generation}", apps=len(releases.releases))
 

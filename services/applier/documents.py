@@ -53,6 +53,18 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """Why a release is of older content than git says."""
+
+    to: str = ""
+    commit: str = ""
+    """The commit that is set aside."""
+    reason: str = ""
+    actor: str = ""
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseDocument:
     """The permission for one app to run one bundle here."""
 
@@ -70,6 +82,7 @@ class ReleaseDocument:
     options: Mapping[str, Any] = field(default_factory=dict)
     suspend: Mapping[str, str] | None = None
     approval: str = ""
+    rollback: Rollback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +338,13 @@ def _release(read: _Part) -> ReleaseDocument:
         options=read.mapping("options"),
         suspend=read.texts_or_none("suspend"),
         approval=read.text("approval", ""),
+        rollback=_rollback(back) if (back := read.part_or_none("rollback")) else None,
     )
+
+
+def _rollback(read: _Part) -> Rollback:
+    words = {name: read.text(name, "") for name in ("to", "commit", "reason", "actor")}
+    return Rollback(**words, automatic=read.truth("automatic", default=False))
 
 
 def _bundle(read: _Part) -> Bundle:

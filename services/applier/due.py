@@ -50,7 +50,7 @@ class Due:
             self.retry_at = float("inf")
         else:
             self.failures += 1
-            longest_s = options.retry_max_s if _may_pass(account) else PERMANENT_RETRY_S
+            longest_s = options.retry_max_s if may_pass(account) else PERMANENT_RETRY_S
             ceiling_s = backoff_s(self.failures, options.retry_first_s, longest_s)
             self.retry_at = now + random.uniform(ceiling_s / 2, ceiling_s)  # noqa: S311 - spreads retries
 
@@ -81,7 +81,7 @@ def enables(key: ObjectKey) -> bool:
     return key.group in _ENABLING or (key.group, key.kind) == ("", "Namespace")
 
 
-def _may_pass(account: Account) -> bool:
+def may_pass(account: Account) -> bool:
     """Tell whether waiting may help, without any change of what is wanted."""
     failures = [each.failure for each in account.outcomes.values() if isinstance(each, Failed)]
     waits = any(each.transient or each.error in _WAITS for each in failures)

@@ -100,6 +100,8 @@ class Policy:
     wave: int | None = None
     """None: nothing is said, so what depends on it may pull it forward (C4)."""
     hook: Hook | None = None
+    on_rollback: bool = False
+    """A hook that runs in an automatic rollback, too (L2)."""
     depends_on: tuple[ObjectKey, ...] = ()
     groups: tuple[str, ...] = ()
     """Names under which others may depend on it."""

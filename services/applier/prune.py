@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from services.applier.crds import CRD
 from services.applier.documents import ReleaseDocument
+from services.applier.going_back import keeps
 from services.applier.guard import Held, guarded, is_own
 from services.applier.options import DeletionPolicy, Options
 from services.applier.order import place_of, staged
@@ -100,6 +101,7 @@ def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
     for reason, applies, detail in (
         (SkipReason.NOT_OURS, not is_ours(live, known.release.app, key), f"owner: {live.owner or 'none'}"),
         (SkipReason.TERMINATING, live.deleting, ", ".join(live.finalizers)),
+        (SkipReason.KEPT, keeps(known.release, key), "a rollback deletes nothing of this kind"),
         (SkipReason.IGNORED, live.asks(compat=known.options.compat).ignore, ""),
         (SkipReason.KEPT, not (known.options.prune or known.release.removed), "prune is off for this app"),
         (SkipReason.KEPT, _inhabited(key, known), "other objects of ours live in this namespace"),

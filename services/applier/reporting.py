@@ -14,6 +14,8 @@ from uuid import uuid4
 import structlog
 
 from services.applier.documents import ReleaseDocument
+from services.applier.due import may_pass
+from services.applier.going_back import told
 from services.applier.outbox import Outbox, Waiting
 from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
 from services.applier.run import Account
@@ -30,6 +32,7 @@ from shared.errors import TowlineError
 
 MAX_REPORT_BYTES = 60 << 10
 TERMINAL = frozenset({Health.CURRENT, Health.FAILED})
+_UNWELL = frozenset({Result.FAILED, Result.PARTIAL})
 
 log = structlog.get_logger("services.applier")
 
@@ -88,9 +91,9 @@ class Reporting:
             trigger=trigger,
             attempt=max(1, account.inventory.header.attempt),
             result=summary.result,
-            sync=target.standing.sync,
             health=health.health,
-            **_words(target.standing, health),
+            **_words(target, health),
+            lasting=summary.result in _UNWELL and not may_pass(account),
             counts=summary.counts,
             failures=summary.failures[:LISTED],
             hold=summary.hold,
@@ -136,6 +139,7 @@ class Reporting:
             result=Result.REFUSED,
             sync=Sync.OUT_OF_SYNC,
             health=health,
+            lasting=True,
             reason=error.code,
             message=str(error)[:1000],
             started_at=started,
@@ -229,10 +233,8 @@ class Reporting:
                     target.release,
                     trigger="health",
                     result=Result.SUCCEEDED if target.standing.sync is Sync.SYNCED else Result.PARTIAL,
-                    sync=target.standing.sync,
                     health=now.health,
-                    reason=now.reason,
-                    message=now.message,
+                    **_worded(target, now.reason, now.message),
                     counts=Counts(objects=len(target.inventory.entries)),
                     settled=target.inventory.header.settled,
                     started_at=datetime.now(UTC),
@@ -266,23 +268,28 @@ class Reporting:
 
 def _app_status(target: Target) -> AppStatus:
     release, header, now = target.release, target.inventory.header, target.wellness()
-    standing = target.standing
     return AppStatus(
-        sync=standing.sync,
         health=now.health,
         epoch=release.epoch if release else header.epoch,
         generation=release.generation if release else header.generation,
         bundle=header.settled_bundle,
-        **_words(standing, now),
+        **_words(target, now),
         objects=len(target.inventory.entries),
     )
 
 
-def _words(standing: Standing, now: Wellness) -> dict[str, str]:
-    """Return why an app is not as it should be: what its last run says, else what its objects say."""
-    if standing.reason or now.health is Health.CURRENT:
-        return {"reason": standing.reason, "message": standing.message[:500]}
-    return {"reason": now.reason, "message": (now.message or standing.message)[:500]}
+def _words(target: Target, now: Wellness) -> dict[str, Any]:
+    """Return whether an app is as it should be, and why not: what its last run says, else what its objects say."""
+    standing = target.standing
+    reason, message = standing.reason, standing.message
+    if not reason and now.health is not Health.CURRENT:
+        reason, message = now.reason, now.message or message
+    return _worded(target, reason, message)
+
+
+def _worded(target: Target, reason: str, message: str) -> dict[str, Any]:
+    sync, reason, message = told(target.release, target.standing.sync, reason, message)
+    return {"sync": sync, "reason": reason, "message": message[:500]}
 
 
 def _undated(status: Status) -> Status:

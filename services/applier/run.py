@@ -18,6 +18,7 @@ from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import looked_into
 from services.applier.execute import Execution
+from services.applier.going_back import with_past
 from services.applier.inventory import StorageError
 from services.applier.kinds import Kinds
 from services.applier.kube.mapper import Resource
@@ -131,7 +132,7 @@ class Run:
             return self._unwritten(rehearsal, beforehand, inventory, drift, incomplete)
         outcomes = await self._carry_out(todo, inventory, _refused(beforehand))
         self.warnings += affected((key for key, each in outcomes.items() if isinstance(each, Failed)), wanted.values())
-        after = settled(todo, outcomes)
+        after = with_past(settled(todo, outcomes), self.release)
         if todo.writes or _differs(after, inventory):
             await self.tools.storage.write(after, self.tools.accepted())
         else:
@@ -164,7 +165,9 @@ class Run:
         options = self.options
         asked = options.mode is Mode.PLAN or options.atomic or options.preflight
         found = await rehearsal.outcomes() if asked else {}
-        return found | await unsafe(rehearsal.todo, self.sender, self.tools.mapper)
+        return found | await unsafe(
+            rehearsal.todo, self.sender, self.tools.mapper, always=self.release.rollback is not None
+        )
 
     def _unwritten(
         self,

@@ -109,6 +109,8 @@ class Header:
     """The entries were found again by our annotations after the inventory was lost: nothing is pruned (M7)."""
     approval_used: str = ""
     """Digest of the last approval that was taken: each works once."""
+    past: str = ""
+    """Digests of the blobs of the last bundles that were applied whole, the newest first, with spaces between (L1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from services.applier.content import pieces
 from services.applier.documents import ReleaseDocument
+from services.applier.going_back import without_hooks
 from services.applier.intake import Intake, Place, intake
 from services.applier.kube.mapper import MAX_AGE_S
 from services.applier.options import Read
@@ -44,7 +45,8 @@ async def taken_in(
         taken = await _intake(tools, release, read, inventory, tenancy)
     tracked = {key: wanted.content for key, wanted in taken.wanted.items() if wanted.tracked}
     tools.desires.settle(app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
-    return replace(taken, warnings=(*read.warnings, *taken.warnings), account=tenancy.account)
+    wanted = without_hooks(taken.wanted, release)
+    return replace(taken, wanted=wanted, warnings=(*read.warnings, *taken.warnings), account=tenancy.account)
 
 
 async def _intake(tools: Tools, release: ReleaseDocument, read: Read, inventory: Inventory, tenancy: Tenancy) -> Intake:

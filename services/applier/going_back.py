@@ -1,0 +1,65 @@
+"""Decide what is different about a release that takes an app back (rules L1 to L4).
+
+It is a release like any other: newer than all before it, verified, guarded and healed alike. But an automatic one runs no
+hook that does not ask for it, and none deletes what holds data or undoes a definition: what came in the meantime may
+be all that is left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.applier.crds import CRD
+from services.applier.documents import ReleaseDocument
+from services.applier.state import Header, Inventory, Wanted
+from shared.core.objects import ObjectKey
+from shared.core.status import ROLLED_BACK, Sync
+
+KEPT = 5
+"""So many bundles that were applied whole are kept of each app."""
+_STAYING = frozenset({("", "Namespace"), ("", "PersistentVolume"), ("", "PersistentVolumeClaim"), CRD})
+
+
+def with_past(inventory: Inventory, release: ReleaseDocument) -> Inventory:
+    """Return the inventory after a run, which knows the bundles to keep: those applied whole (L1)."""
+    header, bundle = inventory.header, release.bundle
+    if bundle is None or header.settled_bundle != bundle.digest:
+        return inventory
+    kept = dict.fromkeys([bundle.blob.digest, *past_of(header)])
+    return replace(inventory, header=replace(header, past=" ".join(list(kept)[:KEPT])))
+
+
+def past_of(header: Header) -> list[str]:
+    """Return the digests of the blobs that an app may go back to."""
+    return header.past.split()
+
+
+def without_hooks(wanted: Mapping[ObjectKey, Wanted], release: ReleaseDocument) -> Mapping[ObjectKey, Wanted]:
+    """Return what an automatic rollback leaves of a bundle: its hooks are left as they are."""
+    if release.rollback is None or not release.rollback.automatic:
+        return wanted
+    return {key: _idle(each) for key, each in wanted.items()}
+
+
+def _idle(wanted: Wanted) -> Wanted:
+    policy = wanted.policy
+    if policy.hook is None or policy.on_rollback:
+        return wanted
+    return replace(wanted, policy=replace(policy, hook=None, ignore=True))
+
+
+def keeps(release: ReleaseDocument, key: ObjectKey) -> bool:
+    """Tell whether an object stays that the release does not bring any more (L3)."""
+    return release.rollback is not None and (key.group, key.kind) in _STAYING
+
+
+def told(release: ReleaseDocument | None, sync: Sync, reason: str, message: str) -> tuple[Sync, str, str]:
+    """Return how an app stands, in the words of its hub: what was taken back runs whole and is behind git (L4)."""
+    if release is None or release.rollback is None or sync is not Sync.SYNCED:
+        return sync, reason, message
+    back = release.rollback
+    to = release.provenance[0].commit if release.provenance else back.to
+    aside = back.commit[:12] or "what git says"
+    text = f"{back.actor or 'somebody'} took it back from {aside} to {to[:12]}: {back.reason}".rstrip(": ")
+    return Sync.OUT_OF_SYNC, ROLLED_BACK, f"{text}; {message}" if reason else text
