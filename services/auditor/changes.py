@@ -253,6 +253,20 @@ class TargetApplied(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class TargetTakenBack(Change):
+    """A target runs something older than git says, or follows git again."""
+
+    TABLE: ClassVar[str] = "targets"
+    VERSION: ClassVar[tuple[str, ...] | None] = ("rollback_at",)
+
+    cluster: str
+    app: str
+    rollback: dict[str, Any] | None
+    aside: str
+    rollback_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceChecked(Change):
     """Whether a source can be had."""
 

@@ -44,14 +44,28 @@ class Desk:
     answer_timeout_s: float = ANSWER_TIMEOUT_S
     _waiting: dict[str, asyncio.Future[Fact]] = field(default_factory=dict)
 
-    async def give(self, program: str, verb: str, arguments: Mapping[str, Any], *, actor: str, reason: str = "") -> str:
-        """Write a command down, send it, and return its id.
+    async def give(
+        self,
+        program: str,
+        verb: str,
+        arguments: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str = "",
+        number: str = "",
+    ) -> str:
+        """Write a command down, send it, and return its id, which is `number` where one is given.
 
         Raises:
             TransientError: the bus or the database cannot be reached; nothing was asked.
         """
         command = Command(
-            id=str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, reason=reason, at=datetime.now(UTC)
+            id=number or str(uuid4()),
+            verb=verb,
+            arguments=dict(arguments),
+            actor=actor,
+            reason=reason,
+            at=datetime.now(UTC),
         )
         await self._send(program, command)
         return command.id

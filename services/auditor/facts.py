@@ -18,6 +18,7 @@ from services.auditor.changes import (
     RolloutMoved,
     SourceChecked,
     TargetReleased,
+    TargetTakenBack,
 )
 from services.auditor.ledger import Event
 from shared.core.times import time_text
@@ -34,6 +35,8 @@ _TYPES = {
     "approved": "target.approved",
     "suspended": "target.suspended",
     "resumed": "target.resumed",
+    "rolled-back": "target.rolled-back",
+    "rollback-over": "target.rollback-over",
     "source-failed": "source.failed",
     "source-recovered": "source.recovered",
 }
@@ -159,6 +162,21 @@ def _rollout(fact: Fact) -> Iterable[Change]:
         )
 
 
+def _taken_back(fact: Fact) -> Iterable[Change]:
+    """Yield which targets run something older than git says, or no longer do."""
+    over = fact.type == "rollback-over"
+    listed = fact.data.get("rollbacks")
+    for each in listed if isinstance(listed, list) else ():
+        told = {str(name): value for name, value in each.items() if name not in {"cluster", "app", "aside"}}
+        yield TargetTakenBack(
+            cluster=str(each.get("cluster") or fact.cluster),
+            app=str(each.get("app") or fact.app),
+            rollback=None if over else {**told, "at": time_text(fact.at)},
+            aside="" if over else str(each.get("aside") or ""),
+            rollback_at=time_text(fact.at),
+        )
+
+
 def _hold(fact: Fact) -> Iterable[Change]:
     """Yield what is held, or approved.
 
@@ -195,6 +213,8 @@ _FOLDS: Mapping[str, Callable[[Fact], Iterable[Change]]] = {
     "source-recovered": _source,
     "released": _releases,
     "removed": _releases,
+    "rolled-back": _taken_back,
+    "rollback-over": _taken_back,
     "held": _hold,
     "approved": _hold,
     "hold-dissolved": _hold,

@@ -15,8 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.filters import ProgressFilter, listed
 from services.auditor.queries import FAILED_FOR_GOOD, SHOWN, health_now, sync_now, total
-from services.auditor.shapes import problem_line
-from services.auditor.stages import APPLIED, HEALTHY, JOINED, PLACED, RELEASED, REPORTED, Rendering, renderings
+from services.auditor.shapes import problem_line, rollback_line, rollback_view
+from services.auditor.stages import (
+    APPLIED,
+    HEALTHY,
+    JOINED,
+    PLACED,
+    RELEASED,
+    REPORTED,
+    STAYS_BACK,
+    Rendering,
+    renderings,
+)
 from services.auditor.tables import commits, renders, revisions, targets
 from services.auditor.views import Failure, Progress
 from shared.core.status import Health, Sync
@@ -33,10 +43,14 @@ _REACHED: dict[str, ColumnElement[bool]] = {
 }
 _FAILED: dict[str, ColumnElement[bool]] = {
     "rendered": _t.render_failed,
-    "released": _t.render_failed,
+    "released": or_(_t.render_failed, STAYS_BACK),
     # What is still to be released says nothing yet: an older failure is what it may mend.
-    "applied": or_(_t.render_failed, and_(RELEASED, FAILED_FOR_GOOD)),
-    "healthy": or_(_t.render_failed, and_(RELEASED, or_(FAILED_FOR_GOOD, and_(REPORTED, health_now == Health.FAILED)))),
+    "applied": or_(_t.render_failed, STAYS_BACK, and_(RELEASED, FAILED_FOR_GOOD)),
+    "healthy": or_(
+        _t.render_failed,
+        STAYS_BACK,
+        and_(RELEASED, or_(FAILED_FOR_GOOD, and_(REPORTED, health_now == Health.FAILED))),
+    ),
 }
 
 
@@ -151,6 +165,7 @@ async def _counted(
             _t.render_problems,
             _t.message,
             _t.result,
+            _t.rollback,
             sync_now.label("sync_now"),
             health_now.label("health_now"),
             cast(failed, Integer).label("failed"),
@@ -188,6 +203,8 @@ def _says_why(row: Any) -> bool:
 def _why(row: Any) -> str:
     if row.render_failed and row.render_problems:
         return problem_line(row.render_problems[0])
+    if row.rollback:
+        return rollback_line(row.cluster, row.app, rollback_view(row.rollback))
     return f"{row.message} ({row.result}, {row.sync_now}, {row.health_now})".strip()
 
 

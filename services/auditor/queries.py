@@ -21,7 +21,7 @@ from services.auditor.filters import (
     listed,
 )
 from services.auditor.ledger import Entry
-from services.auditor.stages import GONE, REPORTED
+from services.auditor.stages import GONE, REPORTED, TAKEN_BACK
 from services.auditor.store import entry_from
 from services.auditor.tables import (
     agents,
@@ -56,7 +56,7 @@ health_now = case((_t.health == "", Health.UNKNOWN.value), else_=_t.health)
 _RAN = tuple_(_t.report_epoch, _t.report_generation) >= tuple_(_t.epoch, _t.generation)
 """The last run was of what is released now: an older failure is history."""
 _BAD = (Result.FAILED, Result.PARTIAL, Result.REFUSED)
-FAILED = or_(_t.render_failed, and_(_RAN, _t.result.in_(_BAD)))
+FAILED = or_(_t.render_failed, TAKEN_BACK, and_(_RAN, _t.result.in_(_BAD)))
 READY = and_(sync_now == Sync.SYNCED, health_now == Health.CURRENT, _t.render_failed.is_(False))
 FAILED_FOR_GOOD = or_(and_(_RAN, _t.result.in_((*_BAD, Result.HELD))), and_(REPORTED, _t.sync == Sync.HELD))
 """The agent tries some of these again; a wait that gives up on the first failed run says so soon."""

@@ -13,10 +13,11 @@ from services.auditor.views import (
     RenderView,
     RevisionRef,
     RevisionView,
+    RollbackView,
     RolloutView,
     TargetView,
 )
-from shared.core.status import Health, Result, Sync
+from shared.core.status import ROLLED_BACK, Health, Result, Sync
 
 STAGES = ("observed", "rendered", "released", "applied", "healthy")
 FAILED_RESULTS = (Result.FAILED, Result.PARTIAL, Result.REFUSED)
@@ -70,6 +71,7 @@ def target_view(row: Any) -> TargetView:
         render=_render(row),
         rollout=row.rollout,
         stage=row.stage,
+        rollback=rollback_view(row.rollback) if row.rollback else None,
     )
 
 
@@ -101,9 +103,10 @@ def conditions(row: Any) -> list[Condition]:
     """Return the conditions of a target: Ready and Healthy always, Reconciling and Stalled while they are true."""
     sync, health = Sync(row.sync_now), Health(row.health_now)
     found = [_ready(row, sync, health), _healthy(row, health)]
-    if sync in {Sync.APPLYING, Sync.OUT_OF_SYNC} or health is Health.IN_PROGRESS:
+    if (sync in {Sync.APPLYING, Sync.OUT_OF_SYNC} and row.reason != ROLLED_BACK) or health is Health.IN_PROGRESS:
         found.append(Condition(type="Reconciling", status="True", reason=row.reason or "Progressing"))
-    if sync is Sync.HELD or health is Health.FAILED or row.render_failed or row.result in FAILED_RESULTS:
+    failed = health is Health.FAILED or row.render_failed or row.result in FAILED_RESULTS
+    if sync is Sync.HELD or failed or row.rollback:
         reason = "RenderFailed" if row.render_failed else row.reason or str(sync if sync is Sync.HELD else health)
         found.append(Condition(type="Stalled", status="True", reason=reason, message=_why(row)))
     return found
@@ -127,6 +130,19 @@ def _healthy(row: Any, health: Health) -> Condition:
 def _why(row: Any) -> str:
     problems = row.render_problems or []
     return problem_line(problems[0]) if row.render_failed and problems else row.message
+
+
+def rollback_view(kept: dict[str, Any]) -> RollbackView:
+    """Return a rollback as the read model keeps it."""
+    return RollbackView.model_validate(kept)
+
+
+def rollback_line(cluster: str, app: str, back: RollbackView) -> str:
+    """Return why a target does not run what git says, and the way out."""
+    to = next((commit[:12] for commit in back.commits), back.to)
+    aside = back.commit[:12] or "what git says"
+    why = f"{ROLLED_BACK}: {back.actor} took it back from {aside} to {to}: {back.reason}".rstrip(": ")
+    return f"{why} (push a fix or a revert, or let it try again: towline resume {cluster}/{app})"
 
 
 def problem_line(problem: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, exists, func, null, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.tables import clusters, render_commits, renders, revisions, targets
@@ -18,10 +18,14 @@ from shared.core.status import Health, Sync
 from shared.messages.releases import Membership, ReleaseState
 
 _t = targets.c
+TAKEN_BACK = _t.rollback.is_not(null())
+"""The target runs something older than git says, on purpose."""
+STAYS_BACK = and_(TAKEN_BACK, _t.aside == _t.render_bundle)
+"""And git says still what was set aside there: nothing comes until git changes, or a person resumes it."""
 REMOVED = _t.state == ReleaseState.REMOVED
 RELEASED = case(
     (REMOVED, _t.render_bundle == ""),
-    else_=and_(_t.generation > 0, _t.bundle == _t.render_bundle, _t.render_failed.is_(False)),
+    else_=and_(_t.generation > 0, _t.bundle == _t.render_bundle, _t.render_failed.is_(False), ~TAKEN_BACK),
 )
 REPORTED = and_(_t.generation > 0, tuple_(_t.seen_epoch, _t.seen_generation) >= tuple_(_t.epoch, _t.generation))
 APPLIED = and_(RELEASED, REPORTED, _t.sync == Sync.SYNCED)
@@ -115,6 +119,7 @@ async def _advance(connection: AsyncConnection, revision: Any, found: Sequence[R
         select(
             func.count().label("targets"),
             _count(_t.render_failed).label("failed"),
+            _count(STAYS_BACK).label("back"),
             _count(RELEASED).label("released"),
             _count(APPLIED).label("applied"),
             _count(HEALTHY).label("healthy"),
@@ -127,7 +132,7 @@ async def _advance(connection: AsyncConnection, revision: Any, found: Sequence[R
     row = counted.one()
     values = {
         "targets": row.targets,
-        "failed": row.failed,
+        "failed": row.failed + row.back,
         "released": row.released,
         "applied": row.applied,
         "healthy": row.healthy,

@@ -152,6 +152,9 @@ targets = Table(
     integer("applied_epoch"),
     integer("applied_generation"),
     text("applied_at"),
+    # why it runs something older than git says, and the bundle that is set aside
+    Column("rollback", JSON(none_as_null=True)),
+    *(text(name) for name in ("aside", "rollback_at")),
     Index("targets_app", "app"),
     Index("targets_render", "render_source"),
 )

@@ -94,6 +94,19 @@ class RenderView(View):
     problems: list[dict[str, Any]]
 
 
+class RollbackView(View):
+    """Why a target runs something older than git says."""
+
+    from_: str = Field(default="", alias="from", description="The release that is set aside; empty: it never came here")
+    to: str = Field(default="", description="The release whose content runs again")
+    commit: str = Field(default="", description="The commit that is set aside")
+    commits: list[str] = Field(default_factory=list, description="The commits of what runs again")
+    reason: str = ""
+    actor: str = ""
+    automatic: bool = False
+    at: str = ""
+
+
 class TargetView(View):
     """One app on one cluster: what was released for it, and how it does."""
 
@@ -121,6 +134,7 @@ class TargetView(View):
     render: RenderView | None
     rollout: str
     stage: str
+    rollback: RollbackView | None = None
 
 
 class AppView(View):
@@ -130,7 +144,7 @@ class AppView(View):
     targets: int
     sync: dict[str, int] = Field(description="Status word → targets")
     health: dict[str, int]
-    failed: int = Field(description="Targets whose render or last run failed")
+    failed: int = Field(description="Targets whose render or last run failed, or that were taken back")
     revisions: list[RevisionRef] = Field(description="What its targets are released at, newest release first")
 
 

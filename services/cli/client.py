@@ -75,13 +75,15 @@ class Hub:
                 break
         return found
 
-    async def command(self, program: str, verb: str, arguments: Mapping[str, Any], reason: str = "") -> dict[str, Any]:
-        """Give a command and return its result once it is done.
+    async def command(
+        self, program: str, verb: str, arguments: Mapping[str, Any], reason: str = "", number: str = ""
+    ) -> dict[str, Any]:
+        """Give a command and return its result once it is done; with the same `number` it is done once.
 
         Raises:
             CommandError: it failed; TimedOutError: nobody answered within a minute.
         """
-        body = {"program": program, "verb": verb, "arguments": dict(arguments), "reason": reason}
+        body = {"program": program, "verb": verb, "arguments": dict(arguments), "reason": reason, "id": number}
         given = await self.post("/api/v1/commands", body)
         pause_s = FIRST_PAUSE_S
         try:

@@ -47,6 +47,11 @@ def _commit(item: Mapping[str, Any]) -> str:
     return f"{revision.get('source', '')}@{revision.get('commit', '')[:12]}" if revision else ""
 
 
+def _target_message(item: Mapping[str, Any]) -> str:
+    message = str(item["conditions"][0]["message"] or item["message"])
+    return f"RolledBack: {message}" if item.get("rollback") else message
+
+
 COLUMNS: dict[str, Sequence[Column]] = {
     "clusters": (
         Column("NAME", lambda each: each["name"]),
@@ -75,7 +80,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("GENERATION", lambda each: f"{each['epoch']}.{each['generation']}", wide=True),
         Column("BUNDLE", lambda each: each["bundle"][:12], wide=True),
         Column("APPLIED", lambda each: age(each["applied_at"])),
-        Column("MESSAGE", lambda each: each["conditions"][0]["message"] or each["message"]),
+        Column("MESSAGE", _target_message),
     ),
     "revisions": (
         Column("COMMIT", lambda each: f"{each['source']}@{each['commit'][:12]}"),

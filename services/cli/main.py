@@ -52,7 +52,12 @@ _STEERING = (
         "Stop reconciling an app, a cluster or a target, on purpose.",
         'suspend app/web --cluster prod-eu-01 --reason "incident 42" --until 2h',
     ),
-    ("steer:resume", "Go on reconciling what was suspended.", "resume app/web"),
+    ("steer:resume", "Follow git again: what was suspended, or taken back.", "resume app/web"),
+    (
+        "rollback:rollback",
+        "Have an app run what it ran before, until git moves on.",
+        'rollback web@prod-eu-01 --to 1a2b3c4d --reason "incident 42"',
+    ),
     ("steer:sync", "Look at git now, or have a cluster look again.", "sync fleet"),
     ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
 )

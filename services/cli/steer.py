@@ -73,7 +73,7 @@ def suspend(name: str, /, *, reason: str = "", until: str = "", cluster: str = "
 
 
 def resume(name: str, /, *, cluster: str = "", where: Where | None = None) -> int:
-    """Go on reconciling what was suspended.
+    """Go on reconciling what was suspended, and follow git again where an app was taken back.
 
     Args:
         name: app/NAME, cluster/NAME, CLUSTER/APP or APP@CLUSTER.

@@ -65,7 +65,7 @@ async def rollback(tx: Transaction, command: Command, parts: Parts) -> Answer:
 async def _past(tx: Transaction, cluster: str, app: str) -> Past:
     here = (targets.c.app == app, targets.c.state == ReleaseState.PRESENT, targets.c.listed)
     marked = (marks.c.cluster == targets.c.cluster) & (marks.c.app == targets.c.app)
-    columns = ("cluster", "app", "epoch", "generation", "wanted", "content", "origin")
+    columns = ("cluster", "app", "epoch", "generation", "wanted", "bundle", "content", "origin")
     query = select(*targets.c[columns], marks.c.aside).outerjoin(marks, marked)
     rows = await tx.rows(query.where(*here).order_by(targets.c.cluster))
     known = await goals(tx, app, [row.cluster for row in rows])

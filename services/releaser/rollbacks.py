@@ -34,7 +34,7 @@ class Back:
     """A target on its way back."""
 
     row: Any
-    """Of `targets`: cluster, app, epoch, generation, wanted, content."""
+    """Of `targets`: cluster, app, epoch, generation, wanted, bundle, content."""
     goal: Goal
     commit: str = ""
     """The commit that is set aside."""
@@ -149,7 +149,13 @@ def _dumped(said: Mapping[str, Rollback], back: Back) -> dict[str, Any]:
 def _tell(tx: Transaction, backs: Sequence[Back], said: Mapping[str, Rollback], why: Why) -> None:
     app, names = backs[0].row.app, [back.row.cluster for back in backs]
     listed = [
-        {"cluster": back.row.cluster, "app": app, "commits": list(back.goal.commits), **_dumped(said, back)}
+        {
+            "cluster": back.row.cluster,
+            "app": app,
+            "aside": back.row.bundle,
+            "commits": list(back.goal.commits),
+            **_dumped(said, back),
+        }
         for back in backs
     ]
     aside = next((back.commit for back in backs if back.commit), "")

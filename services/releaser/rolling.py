@@ -173,7 +173,10 @@ async def _rows(tx: Transaction, plans: Mapping[str, RolloutPlan], cluster: str)
 
 
 _COLUMNS = (
-    *(targets.c[name] for name in ("cluster", "app", "wanted", "listed", "hold", "epoch", "generation", "state")),
+    *(
+        targets.c[name]
+        for name in ("cluster", "app", "wanted", "bundle", "listed", "hold", "epoch", "generation", "state")
+    ),
     *(targets.c[name] for name in ("content", "rollout", "released_at", "seen_epoch", "seen_generation")),
     *(targets.c[name] for name in ("sync", "health", "result", "lasting")),
     *(marks.c[name] for name in ("aside", "tried")),

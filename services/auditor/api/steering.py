@@ -42,6 +42,8 @@ class GiveCommand(Asked):
     verb: str = Field(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=63)
     arguments: dict[str, Any] = Field(default_factory=dict)
     reason: str = Field(default="", max_length=1000)
+    id: str = Field(default="", pattern=r"^([A-Za-z0-9-]{8,64})?$")
+    """Of the action; asked again with the same one it is answered alike, and done once."""
 
 
 class CommandId(BaseModel):
@@ -96,7 +98,9 @@ def declare(api: Api, store: Store, desk: Desk, access: Access) -> None:
         asked = call.asked
         actor = actor_of(call.request)
         return CommandId(
-            id=await desk.give(asked.program, asked.verb, asked.arguments, actor=actor, reason=asked.reason)
+            id=await desk.give(
+                asked.program, asked.verb, asked.arguments, actor=actor, reason=asked.reason, number=asked.id
+            )
         )
 
     @api.get("/api/v1/commands/{id}", "Show a command and its answer", answer=CommandView)

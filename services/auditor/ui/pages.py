@@ -35,7 +35,7 @@ _TONES = {
     **dict.fromkeys(("connected", "Synced", "Current", "healthy", "succeeded"), "good"),
     **dict.fromkeys(("Applying", "InProgress", "OutOfSync", "observed", "rendered", "released", "applied"), "busy"),
     **dict.fromkeys(("offline", "stale", "quarantined", "revoked", "Failed", "failed", "refused", "partial"), "bad"),
-    **dict.fromkeys(("Held", "Suspended", "held", "warning"), "wait"),
+    **dict.fromkeys(("Held", "Suspended", "RolledBack", "held", "warning"), "wait"),
     "error": "bad",
 }
 
@@ -62,7 +62,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals.update(tone=tone, seconds=seconds, icons=ICONS, stages=shapes.STAGES)
+    found.globals.update(
+        tone=tone, seconds=seconds, icons=ICONS, stages=shapes.STAGES, rollback_line=shapes.rollback_line
+    )
     found.filters.update(problem_line=shapes.problem_line)
     return found
 
