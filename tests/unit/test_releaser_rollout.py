@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, Wait, batch_size, next_move
+from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, TakeBack, Wait, batch_size, next_move
 from shared.messages.renders import RolloutPlan, StagePlan
 
 DEV = StagePlan(name="dev", match={"env": "dev"})
@@ -16,6 +18,10 @@ def standing(cluster, outcome=Outcome.GOOD, *, env=None, current=True, moved=Tru
 
 def todo(cluster, **more):
     return standing(cluster, current=False, moved=False, outcome=Outcome.WAITING, **more)
+
+
+def failed(cluster, *, reversible=True):
+    return replace(standing(cluster, Outcome.BAD), reversible=reversible)
 
 
 CASES = [
@@ -83,6 +89,47 @@ def test_approved_failures_do_not_pause_again(policy):
 
     assert isinstance(paused, Pause)
     assert next_move(plan, targets, frozenset(paused.needs)) == Go("prod", ("prod-1",))
+
+
+@pytest.mark.parametrize(
+    ("targets", "move"),
+    [
+        pytest.param([failed("dev-1"), todo("prod-1")], TakeBack("dev", ("dev-1",)), id="what failed goes back"),
+        pytest.param(
+            [failed("dev-1", reversible=False), todo("prod-1")],
+            Pause("dev", "1 of 1 clusters failed in stage 'dev': dev-1", ("failed/dev-1",)),
+            id="what cannot go back stays",
+        ),
+        pytest.param(
+            [standing("dev-1", Outcome.BACK), todo("prod-1")],
+            Pause(
+                "dev",
+                "1 of 1 clusters failed in stage 'dev': dev-1; dev-1 went back to what ran before",
+                ("failed/dev-1",),
+            ),
+            id="what went back counts as failed",
+        ),
+        pytest.param(
+            [standing("dev-1"), failed("prod-1"), todo("prod-2")], TakeBack("prod", ("prod-1",)), id="before others"
+        ),
+        pytest.param(
+            [standing("dev-1"), standing("prod-1", Outcome.BACK), todo("prod-2")],
+            Go("prod", ("prod-2",)),
+            id="others go on while no more failed than may",
+        ),
+        pytest.param(
+            [standing("dev-1"), standing("prod-1", Outcome.BACK)], Finish((), ("prod-1",)), id="told at the end"
+        ),
+        pytest.param(
+            [standing("dev-1", Outcome.BACK, moved=False), todo("prod-1")],
+            Go("prod", ("prod-1",)),
+            id="what a person took back blocks nobody",
+        ),
+    ],
+)
+def test_going_back(targets, move):
+    """L2: each target for itself, and the stages after it are none the wiser."""
+    assert next_move(PLAN.model_copy(update={"on_failure": "rollback"}), targets) == move
 
 
 def test_continue_goes_on_whatever_fails():
