@@ -20,7 +20,6 @@ from services.applier.outbox import Outbox, Waiting
 from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
 from services.applier.run import Account
 from services.applier.settings import Pace
-from services.applier.standing import Standing
 from services.applier.summary import LISTED
 from services.applier.target import Target
 from services.applier.verify import Accepted, bundle_of
