@@ -168,12 +168,11 @@ def _absent_step(wanted: Wanted, entry: Entry | None, options: Options) -> Step:
 
 def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, claimant: Claimant) -> Step:
     """Return the step for one object of the bundle that exists."""
+    known = entry is not None and bool(entry.uid) and entry.uid == live.uid
     if live.deleting:
-        # It would take the apply and die all the same; it is created anew when it is gone (D6).
-        return Skip(wanted.key, SkipReason.TERMINATING, ", ".join(live.finalizers))
+        return _going_step(wanted, live, entry, known=known)
     if not wanted.tracked:
         return Skip(wanted.key, SkipReason.UNCHANGED)
-    known = entry is not None and bool(entry.uid) and entry.uid == live.uid
     if is_shared(wanted, live, claimant):
         return Skip(wanted.key, SkipReason.SHARED)
     if trouble := objection(wanted, live, claimant, known=known):
@@ -182,6 +181,13 @@ def _present_step(wanted: Wanted, live: Present, entry: Entry | None, options: O
         return Skip(wanted.key, SkipReason.UNCHANGED)
     step = run_step(wanted, live, entry, claimant.app, force=_forces(options))
     return step or _changed_step(wanted, live, entry, options, known=known)
+
+
+def _going_step(wanted: Wanted, live: Present, entry: Entry | None, *, known: bool) -> Step:
+    """Return the step for what is being deleted: it would take the apply and die all the same (D6)."""
+    if known and not _same_content(wanted, entry):
+        return Recreate(wanted, live.uid)  # as an agent began it that was cut off (H3)
+    return Skip(wanted.key, SkipReason.TERMINATING, ", ".join(live.finalizers))
 
 
 def _changed_step(wanted: Wanted, live: Present, entry: Entry | None, options: Options, *, known: bool) -> Step:

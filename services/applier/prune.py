@@ -68,7 +68,7 @@ def leaving(known: Leaving) -> Going:
     uids = _uids(known)
     steps = {key: _step(entry, known, uids) for key, entry in entries.items()}
     suppressed = known.trouble or _unknown(steps.values())
-    pruned = {key for key, step in steps.items() if isinstance(step, Prune)}
+    pruned = {key for key, step in steps.items() if isinstance(step, Prune) and not _is_going(known.live.get(key))}
     approved = _approved_before(pruned, known)
     held = None if _unknown(steps.values()) else _held(pruned - approved.keys(), known)
     if held is not None and _approves(known, held):
@@ -100,7 +100,6 @@ def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
     key = entry.key
     for reason, applies, detail in (
         (SkipReason.NOT_OURS, not is_ours(live, known.release.app, key), f"owner: {live.owner or 'none'}"),
-        (SkipReason.TERMINATING, live.deleting, ", ".join(live.finalizers)),
         (SkipReason.KEPT, keeps(known.release, key), "a rollback deletes nothing of this kind"),
         (SkipReason.IGNORED, live.asks(compat=known.options.compat).ignore, ""),
         (SkipReason.KEPT, not (known.options.prune or known.release.removed), "prune is off for this app"),
@@ -109,6 +108,8 @@ def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
         if applies:
             return Skip(key, reason, detail)
     removed = known.release.removed
+    if live.deleting:
+        return Prune(key, entry.version, live.uid, removed=removed)  # whoever asked for it, its end is waited for (F7)
     if Leave.KEEP in _asks(entry, live, known) or _stays(entry, known) or (entry.hook and not removed):
         return Orphan(key, entry.version, live.uid)
     propagation = live.asks(compat=known.options.compat).propagation or "Background"
@@ -142,6 +143,11 @@ def _is_anothers(live: Live, key: ObjectKey, known: Leaving) -> bool:
 
 def _is_system(namespace: str, home: str) -> bool:
     return namespace in {"default", home} or namespace.startswith("kube-")
+
+
+def _is_going(live: Live | None) -> bool:
+    """Tell whether an object is being deleted: there is nothing left to guard."""
+    return isinstance(live, Present) and bool(live.deleting)
 
 
 def _uids(known: Leaving) -> frozenset[str]:

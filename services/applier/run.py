@@ -209,6 +209,7 @@ class Run:
                 app=self.app,
                 pace=self.tools.pace,
                 timeout_s=self.options.timeout_s,
+                age_s=self.tools.session.clock.age_s,
                 fence=self.tools.fence,
                 deletes_from=self.tools.deletes_from,
                 recreates=self._recreates,

@@ -169,7 +169,8 @@ class Present:
     """The same, by our names only."""
     run: str = ""
     """The bundle for which it was made anew."""
-    deleting: bool = False
+    deleting: str = ""
+    """When its deletion was asked for, by the server's clock; empty: it stays."""
     finalizers: tuple[str, ...] = ()
 
     def asks(self, *, compat: bool) -> Policy:

@@ -72,6 +72,8 @@ class Steps:
     pace: Pace
     timeout_s: float
     """How long an object may take to go away."""
+    age_s: Callable[[str], float]
+    """How long ago the API server's clock showed this."""
     fence: Callable[[], None]
     """Raises when this agent is no longer the one that may write."""
     recreates: Callable[[Wanted], bool]
@@ -145,7 +147,9 @@ class Steps:
         if self._early():
             return Deferred()
         resource = await self._wanted(step.wanted)
-        await self._delete(resource, step.key, step.uid, step.propagation)
+        live = await self._read(resource, step.key)
+        if live is not None:
+            await self._taken_away(resource, step, live)
         outcome = await self.apply(Create(step.wanted))
         if isinstance(outcome, Failed):
             failure = outcome.failure
@@ -165,17 +169,11 @@ class Steps:
             if live.uid != step.uid or not is_ours(live, self.app, step.key):
                 return Released(SkipReason.NOT_OURS)
             asks = live.asks(compat=self.compat)
-            if asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP or await self._inhabited(step.key):
+            keep = asks.ignore or asks.leaves(removed=step.removed) is Leave.KEEP
+            if not live.deleting and (keep or await self._inhabited(step.key)):
                 return await self.orphan(Orphan(step.key, step.version, step.uid))
             try:
-                await self._delete(
-                    resource,
-                    step.key,
-                    step.uid,
-                    step.propagation,
-                    version=step.resource_version,
-                    deleting=live.deleting,
-                )
+                await self._taken_away(resource, step, live, step.resource_version)
             except StepFailedError as error:
                 if error.failure.error not in {ErrorClass.STALE, ErrorClass.REPLACED} or attempt == ATTEMPTS - 1:
                     raise
@@ -277,20 +275,12 @@ class Steps:
             return None
         raise StepFailedError(failure)
 
-    async def _delete(
-        self,
-        resource: Resource,
-        key: ObjectKey,
-        uid: str,
-        propagation: str,
-        *,
-        version: str = "",
-        deleting: bool = False,
-    ) -> None:
-        """Delete once, then wait until the object with this UID is gone (F7)."""
-        if not deleting:
-            conditions = {"uid": uid, **({"resourceVersion": version} if version else {})}
-            body = encode({"preconditions": conditions, "propagationPolicy": propagation})
+    async def _taken_away(self, resource: Resource, step: Prune | Recreate, live: Present, version: str = "") -> None:
+        """Delete an object unless somebody did, then wait until it is gone (F7)."""
+        key, going = step.key, live.deleting if live.uid == step.uid else ""
+        if not going:
+            conditions = {"uid": step.uid, **({"resourceVersion": version} if version else {})}
+            body = encode({"preconditions": conditions, "propagationPolicy": step.propagation})
             reply = await self._write(Request("DELETE", resource.path(key.namespace, key.name), body=body))
             if not reply.ok:
                 failure = reply.failure(key)
@@ -299,11 +289,11 @@ class Steps:
             elif (reply.body or {}).get("kind") == "Status":
                 self.observer.gone(key)  # the object itself would be the answer if it were still there
                 return
-        await self._gone(resource, key, uid)
+        await self._gone(resource, key, step.uid, self.timeout_s - self.age_s(going))
 
-    async def _gone(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+    async def _gone(self, resource: Resource, key: ObjectKey, uid: str, within_s: float) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.timeout_s
+        until = loop.time() + within_s
         pause_s = SOON_S
         while True:
             live = await self._read(resource, key)

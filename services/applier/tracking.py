@@ -78,7 +78,7 @@ def present_of(manifest: Manifest) -> Present:
         policy=policy,
         own=policy if policy is NOTHING else asked(notes, labels, compat=False).policy,
         run=str(notes.get(HOOK_RUN) or ""),
-        deleting=bool(metadata.get("deletionTimestamp")),
+        deleting=str(metadata.get("deletionTimestamp") or ""),
         finalizers=tuple(metadata.get("finalizers") or ()),
     )
 

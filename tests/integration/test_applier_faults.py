@@ -5,19 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.agents import OPTIONS, QUICK_AGENT, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, eventually, killed_agent, running
 
 
 def data_of(sim, name):
     found = sim.store.get("v1", "ConfigMap", "web", name)
     return found and found["data"]
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def applied(pen, *objects, **fields):

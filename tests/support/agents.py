@@ -274,6 +274,13 @@ async def killed_agent(settings):
             task.cancel()
 
 
+async def eventually(check):
+    """Wait for a change in a simulated cluster, which tells nobody."""
+    async with asyncio.timeout(WAIT_S):
+        while not check():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def holding_pen(bus_server, cluster, folder):
     """Yield the pen for a cluster, which hears its reports; its agent is enrolled, not running."""

@@ -86,6 +86,7 @@ def steps(todo):
 
 
 A, B = key("a"), key("b")
+NOW = "2026-01-01T00:00:00Z"
 
 
 # What one object of the bundle gets.
@@ -199,7 +200,7 @@ def test_two_apps_never_fight_over_an_object_g5_g6():
         (None, SkipReason.UNKNOWN_STATE),
         (Unknown(Why.FORBIDDEN), SkipReason.UNKNOWN_STATE),
         (Unknown(Why.UNSERVED), SkipReason.UNKNOWN_KIND),
-        (present(A, deleting=True), SkipReason.TERMINATING),
+        (present(A, deleting=NOW), SkipReason.TERMINATING),
     ],
 )
 def test_unknown_is_never_absent_i7_and_suppresses_pruning_a07(live, reason):
@@ -261,7 +262,7 @@ def left(live, known, permission=None, options=OPTIONS, **more):
 
 
 def test_what_is_being_deleted_is_made_anew_only_when_it_is_gone_d6():
-    dying = decided([wanted(A)], {A: present(A, deleting=True, finalizers=("x/y",))}, inventory(entry(A)))
+    dying = decided([wanted(A)], {A: present(A, deleting=NOW, finalizers=("x/y",))}, inventory(entry(A)))
     gone = decided([wanted(A)], {A: Absent()}, inventory(entry(A)))
 
     assert steps(dying)[A] == Skip(A, SkipReason.TERMINATING, "x/y")
@@ -315,7 +316,6 @@ def test_an_expected_deletion_with_proof_happens_a04():
         (present(A, owner="api"), entry(A), OPTIONS, {}, SkipReason.NOT_OURS),
         (replace(present(A), owner=owner_value(APP, key("other"))), entry(A), OPTIONS, {}, SkipReason.NOT_OURS),
         (present(A), entry(A), OPTIONS, {"others": {A}}, SkipReason.HANDED_OVER),
-        (present(A, deleting=True), entry(A), OPTIONS, {}, SkipReason.TERMINATING),
         (present(A, policy=Policy(ignore=True)), entry(A), OPTIONS, {}, SkipReason.IGNORED),
         (present(A), entry(A), Options(prune=False), {}, SkipReason.KEPT),
         (Unknown(), entry(A), OPTIONS, {}, SkipReason.UNKNOWN_STATE),
@@ -330,6 +330,21 @@ def test_without_proof_nothing_is_deleted_a04_a07(live, known, options, more, ex
     step, _ = left(live, known, options=options, **more)
 
     assert step.reason is expected
+
+
+def test_the_end_of_what_is_being_deleted_is_waited_for_and_nothing_else_is_asked_f7():
+    """No guard can stop it any more, and no wish to keep it."""
+    live = {A: present(A, deleting=NOW, policy=Policy(prune=Leave.KEEP))}
+    gone = decided([wanted(B)], live | {B: present(B)}, inventory(entry(A), entry(B)), release({B: wanted(B)}))
+
+    assert (steps(gone)[A], gone.held) == (Prune(A, "v1", uid_of(A)), None)
+
+
+def test_an_object_that_was_being_made_anew_is_made_anew_h3():
+    """The agent that began it was cut off after the deletion."""
+    cut = decided([wanted(A, "2")], {A: present(A, deleting=NOW)}, inventory(entry(A)))
+
+    assert steps(cut)[A] == Recreate(wanted(A, "2"), uid_of(A))
 
 
 def test_an_object_is_taken_from_the_app_that_is_named_and_from_no_other_g5():

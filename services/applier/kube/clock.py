@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 NOTICED_S = 30.0
+YOUNG_S = 60.0
+"""What is younger by our reckoning may be new: the clocks may differ by so much unnoticed (N6)."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,14 @@ class ServerClock:
     def now(self) -> datetime:
         """Return the present time by the server's clock."""
         return datetime.now(UTC) + timedelta(seconds=self.offset_s)
+
+    def age_s(self, stamp: str) -> float:
+        """Return how long ago something was, by the server's own stamp of it; 0 for what may be new."""
+        try:
+            age_s = (self.now() - datetime.fromisoformat(stamp)).total_seconds()
+        except ValueError:
+            return 0.0
+        return age_s if age_s > YOUNG_S else 0.0
 
     def warning(self) -> str:
         """Return what to tell people about the difference, empty when there is none worth it."""
