@@ -49,11 +49,11 @@ def objection(wanted: Wanted, live: Present, claimant: Claimant, *, known: bool)
         known: the inventory has this very object, by its UID, as applied.
     """
     owner = owned_app(live.owner, wanted.key)
-    if owner == claimant.app:
-        stranger = live.agent and claimant.cluster and live.agent != claimant.cluster and not known
-        return _other_agent(live, claimant) if stranger else ""
-    if owner and owner == wanted.policy.transfer_from:
+    stranger = live.agent and claimant.cluster and live.agent != claimant.cluster and not known
+    if owner and (owner == wanted.policy.transfer_from or (owner == claimant.app and not stranger)):
         return ""
+    if owner and stranger:
+        return _other_agent(live, claimant)
     if owner:
         # The app that had it gave it up when it no longer desires it: then it is handed over (G5). A mark of nobody we
         # know on an object that was ours is not fought (G7).

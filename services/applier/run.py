@@ -28,6 +28,7 @@ from services.applier.options import Conflicts, Mode, Options
 from services.applier.ownership import silent
 from services.applier.plan import plan, settled
 from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipReason
+from services.applier.recovery import marked
 from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
 from services.applier.restraint import Fights, corrections, may_recreate
@@ -105,7 +106,7 @@ class Run:
         live = await self._look(wanted, inventory)
         if skew := self.tools.session.clock.warning():
             self.warnings.append(skew)
-        if not inventory.header.generation and (lost := self._found_again()):
+        if not inventory.header.generation and (lost := await self._found_again()):
             inventory = Inventory(replace(inventory.header, recovered=True), lost)
             live = await self._look(wanted, inventory)
             self.warnings.append(f"the inventory was lost; {len(lost)} objects were found again by our marks")
@@ -265,12 +266,14 @@ class Run:
                 found[key] = Present("")
         return found
 
-    def _found_again(self) -> dict[ObjectKey, Entry]:
+    async def _found_again(self) -> dict[ObjectKey, Entry]:
         """Return entries for live objects that carry this app's mark though no inventory knows them (M7)."""
-        found: dict[ObjectKey, Entry] = {}
-        for key, live in self.tools.observer.owned().items():
-            resource = self.tools.mapper.find(key)
-            if resource is not None and is_ours(live, self.app, key) and live.agent == self.tools.cluster:
+        tools, found = self.tools, dict[ObjectKey, Entry]()
+        if self.release.generation > 1 and not self.release.removed:  # after a tombstone there is none for good
+            return await marked(tools.session, tools.mapper, tools.cluster, self.app)
+        for key, live in tools.observer.owned().items():
+            resource = tools.mapper.find(key)
+            if resource is not None and is_ours(live, self.app, key) and live.agent == tools.cluster:
                 found[key] = Entry(key, resource.version, uid=live.uid)
         return found
 

@@ -196,6 +196,22 @@ async def test_after_a_lost_inventory_nothing_is_deleted_without_approval(pen, s
     assert (data_of(sim, "one"), data_of(sim, "two")) == ({"a": "2"}, {"a": "1"})
 
 
+async def test_after_a_lost_inventory_objects_of_kinds_that_left_are_found_again_too(pen, sim):
+    """M7: nobody else would ever look for them."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "namespace": "web"}}
+    async with running(pen.settings(sim)):
+        await applied(pen, config_map("one"), account)
+    for secret in sim.store.list("v1", "Secret", "towline"):
+        sim.store.delete("v1", "Secret", "towline", secret["metadata"]["name"])
+    async with running(pen.settings(sim)):
+        await pen.release("web", [config_map("one")])
+        held = (await pen.reported(generation=2)).hold
+        await pen.release("web", [config_map("one")], approval=held.approval)
+        await pen.reported(generation=3, settled=True)
+
+    assert sim.store.get("v1", "ServiceAccount", "web", "a") is None
+
+
 async def test_a_second_agent_waits_until_the_first_is_gone(pen, sim):
     """F24, M4: one cluster, one agent that writes."""
     settings = pen.settings(sim)

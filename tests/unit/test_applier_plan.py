@@ -152,6 +152,7 @@ def test_a_step_follows_from_desired_live_and_inventory(live, known, options, ex
         (present(A, owner=""), None, Options(adopt=Adopt.NEVER), Policy(), "adopt is never"),
         (present(A, owner="api"), entry(A), OPTIONS, Policy(), "app 'api'"),
         (present(A, agent="c2"), None, OPTIONS, Policy(), "agent 'c2'"),
+        (present(A, owner="api", agent="c2"), None, OPTIONS, Policy(), "agent 'c2'"),
     ],
 )
 def test_what_is_anothers_is_not_touched_rules_g2_g5(live, known, options, policy, says):
