@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from services.applier.options import OnImmutable, Options
@@ -59,8 +59,8 @@ class Fights:
 
     _by_key: dict[ObjectKey, _Fight] = field(default_factory=dict)
 
-    def corrected(self, keys: Iterable[ObjectKey], now: float) -> None:
-        """Remember that these objects were corrected."""
+    def corrected(self, keys: Collection[ObjectKey], now: float) -> frozenset[ObjectKey]:
+        """Remember that these objects were corrected; return those that are left alone from now on."""
         for key in keys:
             fight = self._by_key.setdefault(key, _Fight())
             if fight.corrected and now - fight.corrected[-1] > QUIET_S:
@@ -69,6 +69,7 @@ class Fights:
             fight.corrected.append(now)
             if len(fight.corrected) == CORRECTIONS and (fight.pause_s or now - fight.corrected[0] <= WITHIN_S):
                 fight.pause_s = min(2 * fight.pause_s or FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        return frozenset(key for key in keys if self.contested(key, now))
 
     def contested(self, key: ObjectKey, now: float) -> bool:
         """Tell whether an object is left as it is for now."""

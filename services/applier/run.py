@@ -140,8 +140,8 @@ class Run:
             after = inventory
         self._follow(wanted)
         quiet = silent(todo)
-        self.fights.corrected(
-            (step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)), time.monotonic()
+        contested |= self.fights.corrected(
+            [step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)], time.monotonic()
         )
         if self.begun is not None:
             outcomes = {**self.begun.applied, **outcomes}

@@ -1,11 +1,10 @@
 """What the agent does when others interfere, when it dies, and when nothing else can be reached."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
-from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, eventually, killed_agent, running
+from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, eventually, running
 
 
 def data_of(sim, name):
@@ -117,37 +116,6 @@ async def test_an_agent_without_a_bus_writes_and_deletes_nothing(pen, sim):
     after = [each for each in sim.requests if each.method != "GET" and "leases" not in each.path]
 
     assert len(after) == len([each for each in before if "leases" not in each.path])
-
-
-@pytest.mark.parametrize("nth", range(1, 15))
-async def test_a_kill_after_any_request_is_repaired_by_the_next_start(pen, sim, nth):
-    """M3, A02, F04: whatever was cut off, the same objects stand in the end, and nothing else was deleted."""
-    async with running(pen.settings(sim)):
-        await applied(pen, config_map("one"), config_map("two"), config_map("old"))
-    sim.store.create(config_map("stranger"))
-    seen = 0
-    cut = asyncio.Event()
-
-    def count(request):
-        nonlocal seen
-        if request.method != "GET" and "leases" not in request.path:
-            seen += 1
-            if seen == nth:
-                cut.set()
-        return False
-
-    sim.fail_next(1, match=count)
-    await pen.release("web", [config_map("one", a="2"), *(config_map(f"new{number}") for number in range(8))])
-    async with killed_agent(pen.settings(sim)):
-        done = asyncio.ensure_future(pen.reported(generation=2, result="succeeded"))
-        await asyncio.wait({done, asyncio.ensure_future(cut.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        done.cancel()
-    async with running(pen.settings(sim)):
-        await pen.until(lambda: next((each for each in pen.reports if each.generation == 2 and each.settled), None))
-
-    names = {each["metadata"]["name"] for each in sim.store.list("v1", "ConfigMap", "web")}
-    assert names >= {"one", "stranger", *(f"new{number}" for number in range(8))}
-    assert not names & {"two", "old"}
 
 
 async def test_a_newer_release_takes_over_between_waves_and_nothing_is_pruned_for_the_older_one(agent, sim):

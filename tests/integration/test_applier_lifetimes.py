@@ -194,8 +194,10 @@ class Story:
             live = world.live(key)
             app = world.owner(live).partition(":")[0] if live else ""
             # Of an app that is to be removed nobody looks for what no inventory knows.
-            known = app and not (world.releases[app].removed and app in world.lost)
-            assert not known or key.kind == "Namespace", f"{key} was forgotten"
+            if app and not (world.releases[app].removed and app in world.lost):
+                assert world.inventory(app).get(key) == live["metadata"]["uid"], f"{key} was forgotten"
+                # While something of an app is a stranger's, nothing of it is deleted (F2).
+                assert key.kind == "Namespace" or world.wanted[app].keys() & world.strangers, f"{key} was left"
 
 
 def lived(strangers, story):

@@ -66,7 +66,7 @@ class DirectSession(Session):
     """An agent's session that calls the simulated API server in the same process.
 
     `meet` sees each request before it is carried out. It returns None or what becomes of it: a `RefusedError` to be
-    answered instead, "lost" (it never arrives), "unanswered" (it is carried out, and the answer is lost), "killed" (the
+    answered instead, "lost" (it never arrives), "silent" (nothing comes until its time is over), "unanswered" (it is carried out, and the answer is lost), "killed" (the
     same, and whoever asked is no more).
     """
 
@@ -79,7 +79,9 @@ class DirectSession(Session):
             request.fence()
         await asyncio.sleep(0.001)
         fate = await self._meet(request)
-        if fate == "lost":
+        if fate == "silent":
+            await asyncio.sleep(request.timeout_s)
+        if fate in {"lost", "silent"}:
             raise ClusterUnreachableError("connection reset")
         reply = _refused(fate) if isinstance(fate, RefusedError) else await self._answer(request)
         await asyncio.sleep(0.001)

@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import random
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -82,6 +83,8 @@ class World:
     """What becomes of the n-th request from now; a function is called when it arrives."""
     wrongs: list[str] = field(default_factory=list)
     """Writes that nobody allowed."""
+    refuses: Callable = lambda _: None
+    """What is answered to a request at any time."""
     life: asyncio.Task | None = None
     targets: dict[str, Target] = field(default_factory=dict)
     _dead: bool = True
@@ -118,6 +121,14 @@ class World:
     def owner(live):
         """Return what our mark says on a live object."""
         return (live["metadata"].get("annotations") or {}).get("towline.dev/owner", "")
+
+    def inventory(self, app):
+        """Return the UIDs that an app's inventory holds, by key."""
+        secret = self.store.get("v1", "Secret", HOME, f"towline-inventory-{app}-0")
+        if secret is None:
+            return {}
+        document = orjson.loads(gzip.decompress(b64decode(secret["data"]["inventory"])))
+        return {ObjectKey(*row[:4]): row[5] for row in document["entries"]}
 
     # What the releaser does.
 
@@ -286,7 +297,7 @@ class World:
             self._death.set()
         if fate == "killed before":
             await asyncio.Event().wait()
-        return fate
+        return fate or self.refuses(request)
 
     def _judge(self, request):
         place = place_of(request.path)
@@ -310,14 +321,9 @@ class World:
         notes = live["metadata"].get("annotations") or {}
         owner, _, rest = self.owner(live).partition(":")
         assert rest == str(key), f"I6: {key} is not ours: {notes}"
-        assert uid in self._inventory(owner, key), f"I6: {key} is not in the inventory of {owner}"
+        assert self.inventory(owner).get(key) == uid, f"I6: {key} is not in the inventory of {owner}"
         permits = [each for each in (self.releases[owner], self.before.get(owner)) if each]
         expected = any(str(key) in each.deletes for each in permits) or key in self.approved
         assert expected, f"I6: nobody expected {key} to go"
         assert owner in self.before or not any(key in each for each in self.wanted.values()), f"F1: {key} is wanted"
         assert notes.get(KEEPS) != "disabled", f"F4: {key} asks to be kept"
-
-    def _inventory(self, app, key):
-        secret = self.store.get("v1", "Secret", HOME, f"towline-inventory-{app}-0")
-        document = orjson.loads(gzip.decompress(b64decode(secret["data"]["inventory"])))
-        return {row[5] for row in document["entries"] if ObjectKey(*row[:4]) == key}
