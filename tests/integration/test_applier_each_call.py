@@ -54,6 +54,7 @@ def check(world, number, **sizes):
     assert set(results(world, number)) == {"succeeded"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "killed before"])
 def test_a_kill_at_any_call_of_40_objects_is_repaired_by_the_next_agent(how):
     """A02, M3: every call in turn, its answer lost or itself: the same end, one result, no wrong delete."""

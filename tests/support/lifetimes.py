@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from services.applier.cluster import cluster_here, confirm_cluster
+from services.applier.company import Company
 from services.applier.content import BUNDLES, Content
 from services.applier.documents import Blob, Bundle, ReleaseDocument
 from services.applier.events import Events
@@ -172,6 +173,7 @@ class World:
     # The agent.
 
     def _give(self, app):
+        self._tools.company.meet(self.releases)
         target = self.targets.get(app)
         if target is None:
             target = self._add(Inventory(Header(app)))
@@ -236,6 +238,7 @@ class World:
             reporter=self,
             events=Events(session, HOME, lease.fence, storage.reference),
             desires=Desires(),
+            company=Company(self.targets),
             pace=PACE,
             digest_key=b"1" * 32,
             redaction=Redaction(b"1" * 32),
@@ -264,6 +267,7 @@ class World:
     def _noticed(self, key):
         for target in self.targets.values():
             target.noticed(key)
+        self._tools.company.noticed(key)
 
     async def run_ended(self, target, release, account, *_):
         """Hear what a run came to."""
