@@ -282,7 +282,10 @@ def _content(entries: Iterable[Entry], head: Mapping[str, Any]) -> bytes:
 
 def _entries(document: Mapping[str, Any]) -> Iterable[Entry]:
     for row in document["entries"]:
-        yield Entry(interned(ObjectKey(*row[:4])), intern(row[4]), *row[5:])
+        version, uid, desired, owned, owned_at, *others = row[4:]
+        yield Entry(
+            interned(ObjectKey(*row[:4])), intern(version), uid, desired, intern(owned), intern(owned_at), *others
+        )
 
 
 def _shards(entries: int, present: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from sys import intern
 from typing import Any
 
 from services.applier.compat import asked
@@ -68,10 +69,11 @@ def present_of(manifest: Manifest) -> Present:
         resource_version=str(metadata.get("resourceVersion") or ""),
         generation=int(metadata.get("generation") or 0),
         owner=str(notes.get(OWNER_ANNOTATION) or ""),
-        agent=str(labels.get(AGENT_LABEL) or ""),
+        agent=intern(str(labels.get(AGENT_LABEL) or "")),
         foreign=foreign_owner(notes, labels),
-        owned=owned.digest if owned else "",
-        owned_at=owned.time if owned else "",
+        # Objects of one form, applied together, have these alike: one copy for ten thousand of them.
+        owned=intern(owned.digest) if owned else "",
+        owned_at=intern(owned.time) if owned else "",
         managers=other_managers(owners, MANAGER),
         writers=writers(owners, MANAGER),
         held=is_held(owners),

@@ -6,17 +6,10 @@ import math
 import os
 from itertools import pairwise
 
-from tests.bench.memory import memory
+from tests.bench.applier.parts import PARTS, measure
+from tests.bench.table import show
 from tests.bench.travel import travel
-
-
-def show(rows):
-    columns = list(rows[0])
-    print("| " + " | ".join(columns) + " |")
-    print("|" + " --- |" * len(columns))
-    for row in rows:
-        cells = [f"{row[each]:.3g}" if isinstance(row[each], float) else str(row[each]) for each in columns]
-        print("| " + " | ".join(cells) + " |", flush=True)
+from tests.support import control_plane_build
 
 
 async def travels(sizes, rounds):
@@ -35,14 +28,15 @@ async def main():
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--sizes", default="10,100,1000")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("travel", "memory"))
+    parser.add_argument("--only", choices=("travel", "applier"))
     chosen = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    if chosen.only != "travel":
-        for way in ("towline agent run", "python -m services.applier"):
-            show([{"agent": way, **await memory(way)}])
-    if chosen.only != "memory":
+    if chosen.only != "applier":
         await travels([int(each) for each in chosen.sizes.split(",")], chosen.rounds)
+    if chosen.only != "travel":
+        print(control_plane_build.missing())
+        if control_plane_build.is_built():
+            await measure(PARTS, chosen.rounds)
 
 
 asyncio.run(main())

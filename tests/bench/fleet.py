@@ -104,7 +104,7 @@ class Fleet:
 
 
 @asynccontextmanager
-async def running_fleet(folder, count, files, *, agents=True):
+async def running_fleet(folder, count, files):
     """Start everything and return once every agent joined."""
     git = Repositories(folder / "git")
     git.commit("fleet", files)
@@ -125,10 +125,9 @@ async def running_fleet(folder, count, files, *, agents=True):
             async with asyncio.TaskGroup() as tasks:
                 for each in clusters:
                     tasks.create_task(joined(asked, each, limit))
-        if agents:
-            (folder / "clusters.json").write_text(json.dumps(clusters))
-            arguments = ("tests.bench.agents", str(folder / "clusters.json"))
-            fleet.agents = await stack.enter_async_context(child(*arguments, log=folder / "agents.log"))
+        (folder / "clusters.json").write_text(json.dumps(clusters))
+        arguments = ("tests.bench.agents", str(folder / "clusters.json"))
+        fleet.agents = await stack.enter_async_context(child(*arguments, log=folder / "agents.log"))
         yield fleet
 
 

@@ -1,6 +1,6 @@
-"""A child that simulates clusters and tells, a line of JSON each, when a measured object changed; asked, it counts.
+"""A child that simulates clusters and tells, a line of JSON each, when a measured object changed.
 
-Lines in: `count` answers with the requests since the last one, `rss` with what one cluster costs.
+Each line in is answered with the memory that one cluster costs.
 """
 
 import asyncio
@@ -12,8 +12,6 @@ from services.kubesim.server import SimulatedClusters
 from tests.bench.process import rss_mib
 
 OBJECT = "marker"
-WRITES = frozenset({"PATCH", "POST", "PUT", "DELETE"})
-LEASES = "/leases/"
 
 
 def tell(**what):
@@ -29,30 +27,14 @@ def listener(cluster):
     return changed
 
 
-def counted(cluster):
-    """Return the requests since the last count, those that keep a lease apart."""
-    seen = [each for each in cluster.requests if LEASES not in each.path]
-    leases = len(cluster.requests) - len(seen)
-    cluster.requests.clear()
-    return {
-        "requests": len(seen),
-        "writes": sum(each.method in WRITES for each in seen),
-        "leases": leases,
-        "told": [f"{each.method} {each.path}" for each in seen[:12]],
-    }
-
-
 async def main(count):
     before = rss_mib("self")
     async with SimulatedClusters(count) as simulated:
         for cluster in simulated.clusters:
             cluster.state.store.on_change.append(listener(cluster))
         tell(clusters=[{"name": each.name, "url": each.url, "token": each.token} for each in simulated.clusters])
-        while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
-            if line == "count":
-                tell(counted=counted(simulated.clusters[0]))
-            else:
-                tell(kib=(rss_mib("self") - before) * 1024 / count)
+        while await asyncio.to_thread(sys.stdin.readline):
+            tell(kib=(rss_mib("self") - before) * 1024 / count)
 
 
 if __name__ == "__main__":
