@@ -246,6 +246,8 @@ class Agent:
                 return f"looking at {app or 'all apps'} again", {}
             case "objects":
                 return self._objects(app, {name: str(told.arguments.get(name) or "") for name in ("after", "key")})
+            case "recreate":
+                return self._recreate(app, str(told.arguments.get("key") or ""))
             case "renew":
                 await self._holder.take(told)
                 self._means.bus.move(self._holder.identity.bus)
@@ -256,11 +258,22 @@ class Agent:
                     f"this agent does not know the instruction {told.verb!r}", code="instruction.unknown"
                 )
 
-    def _objects(self, app: str, which: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    def _present(self, app: str) -> Target:
         target = self._targets.get(app)
         if target is None:
             raise PermanentError(f"there is no app {app!r} on this cluster", code="instruction.no-app")
-        body = target.objects(**which)
+        return target
+
+    def _recreate(self, app: str, key: str) -> tuple[str, dict[str, Any]]:
+        target = self._present(app)
+        if target.is_suspended():
+            raise PermanentError(f"{app} is suspended: nothing is written", code="instruction.suspended")
+        self._tools.renewals.ask(target.inventory, key)
+        target.ask("sync")
+        return f"{key} is made anew", {}
+
+    def _objects(self, app: str, which: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        body = self._present(app).objects(**which)
         return f"{len(body['objects'])} of the objects of {app}", body
 
     async def _publish(self, subject: str, data: bytes, message_id: str) -> object:

@@ -31,6 +31,7 @@ from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipR
 from services.applier.recovery import marked
 from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
+from services.applier.renewal import renewed
 from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Present, Wanted
 from services.applier.steps import Steps
@@ -125,6 +126,7 @@ class Run:
             incomplete=incomplete,
             home=self.tools.home,
         )
+        todo = renewed(todo, self.tools.renewals.take(self.app), wanted, live)
         todo, contested = self.fights.restrained(todo, time.monotonic())
         todo, drift = await looked_into(self.tools, self.sender, todo, live, wanted, options=self.options)
         rehearsal = Rehearsal(todo, self.sender, self.tools.mapper, self._recreates)

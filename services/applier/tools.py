@@ -17,6 +17,7 @@ from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
+from services.applier.renewal import Renewals
 from services.applier.settings import Pace
 from services.applier.tenancy import LocalPolicy
 from services.applier.turns import Turns
@@ -127,5 +128,6 @@ class Tools:
     """Tells that no new stage shall begin."""
     bus: Bus
     turns: Turns = field(default_factory=Turns)
+    renewals: Renewals = field(default_factory=Renewals)
     tenants: dict[str, str] = field(default_factory=dict)
     """App → whom it acts for."""

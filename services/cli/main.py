@@ -58,6 +58,12 @@ _STEERING = (
         "Have an app run what it ran before, until git moves on.",
         'rollback web@prod-eu-01 --to 1a2b3c4d --reason "incident 42"',
     ),
+    ("redo:retry", "Have an app tried again at once where it failed.", "retry web@prod-eu-01"),
+    (
+        "redo:recreate",
+        "Have one object of an app deleted and made anew on one cluster.",
+        'recreate web@prod-eu-01 apps/Deployment:web/web --reason "stuck"',
+    ),
     ("steer:sync", "Look at git now, or have a cluster look again.", "sync fleet"),
     ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
 )

@@ -96,11 +96,11 @@ def sync(source: str = "", /, *, cluster: str = "", app: str = "", where: Where 
 
     Args:
         source: The source to look at; without it all of them.
-        cluster: Have this cluster's agent check everything again instead.
-        app: With a cluster: only this app.
+        cluster: Have this cluster's agent check everything again instead, all objects included.
+        app: Only this app; without a cluster on all that run it.
         where: Which hub.
     """
-    if cluster:
+    if cluster or app:
         _given(where, "releaser", "sync", {"cluster": cluster, "app": app})
     else:
         _given(where, "poller", "sync", {"source": source} if source else {})

@@ -63,8 +63,11 @@ def has_failed(row: Any, timeout_s: float, now: datetime) -> bool:
     """Tell whether the present release of a target failed for good (L2).
 
     Its agent said that objects did not come up in their time, that nothing of what failed mends by itself, or that it
-    cannot take the release; what may still pass has the app's own time. A refused document leaves nothing known.
+    cannot take the release; what may still pass has the app's own time. A refused document leaves nothing known, and
+    until a release is applied its objects are still what the one before made of them.
     """
+    if row.sync == Sync.APPLYING:
+        return False
     if row.health == Health.FAILED:
         return True
     if row.result == Result.REFUSED:

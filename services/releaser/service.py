@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from services.releaser import garbage, members, returning, steering
+from services.releaser import garbage, instructing, members, returning, steering
 from services.releaser.commands import Commands, Parts, Verb
 from services.releaser.enrolling import cluster_add, enrol, renew, renew_soon
 from services.releaser.handling import Handlers
@@ -40,7 +40,9 @@ VERBS: dict[str, Verb] = {
     "resume": steering.resume,
     "rollback": returning.rollback,
     "approve": steering.approve,
-    "sync": steering.sync,
+    "sync": instructing.sync,
+    "retry": instructing.retry,
+    "recreate": instructing.recreate,
     "rebuild": steering.rebuild,
     "adopt": steering.adopt,
 }

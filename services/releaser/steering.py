@@ -1,9 +1,9 @@
-"""The commands about what runs: suspend, resume, approve, sync, rebuild, adopt."""
+"""The commands about what runs: suspend, resume, approve, rebuild, adopt."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -15,14 +15,11 @@ from services.releaser.registering import FLEET
 from services.releaser.releasing import Wish, release, sign
 from services.releaser.rolling import moving, step
 from services.releaser.rosters import over
-from services.releaser.sign import instruction_envelope
 from services.releaser.store import Transaction
 from services.releaser.tables import apps, clusters, rollouts, suspensions, targets
 from shared.core.times import time_text
 from shared.messages.facts import Command
-from shared.messages.releases import Instruction, Membership, ReleaseState
-
-INSTRUCTION_LASTS = timedelta(minutes=5)
+from shared.messages.releases import ReleaseState
 
 
 async def place_of(tx: Transaction, command: Command) -> tuple[str, str]:
@@ -173,24 +170,6 @@ _LET_GO = {
     holding.ORPHANS: _let_tombstones_go,
     holding.ROLLOUT: _let_rollout_go,
 }
-
-
-async def sync(tx: Transaction, command: Command, parts: Parts) -> Answer:
-    """Have a cluster's agent look again and check everything; it answers by a report."""
-    cluster, app = await place_of(tx, command)
-    joined = (clusters.c.cluster == cluster, clusters.c.membership == Membership.JOINED)
-    if not cluster or await tx.first(select(clusters.c.cluster).where(*joined)) is None:
-        raise CommandRefusedError(f"cluster {cluster!r} has no agent to be asked", code="cluster.not-joined")
-    instruction = Instruction(
-        id=command.id,
-        hub=parts.keys.hub,
-        cluster=cluster,
-        verb="sync",
-        arguments={"app": app},
-        expires=tx.now + INSTRUCTION_LASTS,
-    )
-    tx.instructions.append((cluster, instruction_envelope(instruction, parts.keys)))
-    return Answer(message=f"{cluster} was asked to look again")
 
 
 async def rebuild(tx: Transaction, _command: Command, _parts: Parts) -> Answer:

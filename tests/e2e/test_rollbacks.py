@@ -122,6 +122,22 @@ async def holding_the_bus(running):
         yield bus
 
 
+async def test_a_person_has_one_object_made_anew(line, local_git):
+    """Q3: what is stuck is deleted and made again; nothing else is touched."""
+    running, _ = await started(line, local_git)
+
+    def uid():
+        found = running.cluster("dev").store.get("apps/v1", "Deployment", "web", "web")
+        return found and found["metadata"]["uid"]
+
+    before = uid()
+    code, said = await cli(running, "recreate", "web@dev", "apps/Deployment:web/web", "--reason", "stuck")
+    await until(lambda: uid() not in {None, before}, what=said)
+
+    assert code == 0
+    assert (await cli(running, "retry", "web"))[0] == 0
+
+
 async def test_a09_a_rollback_works_once_and_every_older_document_is_refused(line, local_git):
     """A09: whoever holds the bus may replay what was signed; only a new signature takes a cluster back."""
     running, first = await started(line, local_git)

@@ -9,6 +9,7 @@ from services.releaser.tables import bundles, releases
 from services.releaser.tables import rollouts as rollout_rows
 from shared.core.status import ROLLED_BACK, Health, Result, Sync
 from shared.messages.renders import RolloutPlan, StagePlan
+from shared.messages.reports import AppStatus
 from tests.support.releaser import dg, fleet, rendered
 
 WEB = [("c1", "web"), ("c2", "web")]
@@ -103,6 +104,18 @@ async def test_a_run_goes_back_only_once_it_failed_for_good(staged):
     await staged.report("c1", "web", **HALF, lasting=True)
 
     assert (await staged.running())["c1", "web"] == "a"
+
+
+async def test_what_is_still_broken_while_its_mending_is_applied_does_not_go_back(staged):
+    """L2: until the new release is applied, what its agent says of health is about the one before."""
+    await staged.take(commit(2, "b", PLAN.model_copy(update={"on_failure": "pause"})))
+    await staged.report("c1", "web", **BROKEN)
+    await staged.take(commit(3, "c"))
+    pair = (await staged.counters())["c1", "web"]
+    said = AppStatus(epoch=pair[0], generation=pair[1], sync=Sync.APPLYING, health=Health.FAILED)
+    await staged.status("c1", (1, 1), {"web": said})
+
+    assert (await staged.running())["c1", "web"] == "c"
 
 
 async def test_what_fails_after_it_was_resumed_does_not_go_back_again(staged):
