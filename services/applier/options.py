@@ -9,6 +9,7 @@ from typing import Any
 
 from services.applier.health.rules import HealthCheck, check_of
 from shared.core.durations import seconds
+from shared.core.windows import Window, understood
 
 
 class Drift(StrEnum):
@@ -114,8 +115,6 @@ class Options:
     allow_empty: bool = False
     prune_crds: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    """Apps that must run their present release and do well first (C10)."""
     health_checks: tuple[HealthCheck, ...] = ()
     suspend: Mapping[str, str] | None = None
     mode: Mode = Mode.APPLY
@@ -146,7 +145,7 @@ def options_of(release_options: Mapping[str, Any]) -> Read:
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for name, value in release_options.items():
-        if value is None or name in _TENANCY or _LATER.get(name, ...) == value:
+        if value is None or name in _ELSEWHERE:
             continue
         if name not in _READERS:
             warnings.append(f"option {name!r} is not known to this agent: it changes nothing")
@@ -192,17 +191,18 @@ def _retry(value: Any) -> dict[str, float]:
 
 
 def depends_on(release_options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return which apps a release names as what it depends on; none where that is not understood."""
-    try:
-        return _names(release_options.get("dependsOn") or ())
-    except TypeError:
-        return ()
+    """Return which apps a release names as what it depends on (C10); none where that is not understood."""
+    named = release_options.get("dependsOn")
+    return tuple(name for name in named if isinstance(name, str)) if isinstance(named, list | tuple) else ()
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def windows_of(release_options: Mapping[str, Any]) -> tuple[Window, ...]:
+    """Return a release's windows (Q5); what is not understood of them is closed."""
+    value = release_options.get("windows") or ()
     if not isinstance(value, list | tuple):
-        raise TypeError(value)
-    return tuple(_text(name) for name in value)
+        return (understood("", value),)
+    named = ((each.get("name"), each) if isinstance(each, Mapping) else (each, each) for each in value)
+    return tuple(understood(str(name), each) for name, each in named)
 
 
 def _rules(value: Any) -> tuple[IgnoreRule, ...]:
@@ -245,15 +245,10 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "allowEmpty": ("allow_empty", _truth),
     "pruneCRDs": ("prune_crds", _truth),
     "ignore": ("ignore", _rules),
-    "dependsOn": ("depends_on", _names),
     "healthChecks": ("health_checks", _checks),
     "suspend": ("", _suspension),
     "mode": ("mode", _mode),
     "compat": ("compat", _truth),
 }
-# Read by `services.applier.tenancy`, together with what the cluster's owner allows.
-_TENANCY = frozenset({"runAs", "fence"})
-# Keys of the fleet format that this version does not obey, and the value with which that makes no difference.
-_LATER: Mapping[str, Any] = {
-    "windows": [],
-}
+# What decides whether a release is taken at all is read by itself: whose app it is, whose turn, and when.
+_ELSEWHERE = frozenset({"runAs", "fence", "dependsOn", "windows"})

@@ -21,7 +21,6 @@ from services.applier.execute import Execution
 from services.applier.going_back import with_past
 from services.applier.inventory import StorageError
 from services.applier.kinds import Kinds
-from services.applier.kube.mapper import Resource
 from services.applier.kube.session import Impersonating, Sender
 from services.applier.look import Looker
 from services.applier.options import Conflicts, Mode, Options
@@ -140,7 +139,7 @@ class Run:
             await self.tools.storage.write(after, self.tools.accepted())
         else:
             after = inventory
-        self._follow(wanted)
+        self.tools.follow(wanted)
         quiet = silent(todo)
         contested |= self.fights.corrected(
             [step.key for step in corrections(todo) if isinstance(outcomes.get(step.key), Applied)], time.monotonic()
@@ -252,7 +251,7 @@ class Run:
     async def _look(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> dict[ObjectKey, Live]:
         """Return the live state of everything that is wanted or was owned."""
         tools = self.tools
-        resources = self._follow(wanted, inventory.entries)
+        resources = tools.follow({*wanted, *inventory.entries})
         await tools.observer.ready(resources, FIRST_LIST_S)
         looker = Looker(self.sender, tools.session, tools.mapper, tools.observer)
         filled = self._filled(wanted)
@@ -278,14 +277,6 @@ class Run:
             if resource is not None and is_ours(live, self.app, key) and live.agent == tools.cluster:
                 found[key] = Entry(key, resource.version, uid=live.uid)
         return found
-
-    def _follow(self, *keys: Iterable[ObjectKey]) -> list[Resource]:
-        """Watch the kinds of these objects."""
-        kinds = {(key.group, key.kind): key for group in keys for key in group}
-        found = [self.tools.mapper.find(key) for key in kinds.values()]
-        resources = [each for each in found if each is not None]
-        self.tools.observer.follow(resources)
-        return resources
 
     async def _incomplete(self) -> str:
         """Return why the picture of the cluster, or of what other apps want, has holes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,6 @@ import structlog
 
 from services.applier.account import AccountMissingError
 from services.applier.cluster import OtherClusterError
-from services.applier.dependence import DependencyCycleError, Obstacle
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.due import Due, enables
 from services.applier.events import happenings
@@ -34,13 +34,13 @@ from services.applier.taking import taken_in
 from services.applier.tenancy import tenant_of
 from services.applier.tools import Tools
 from services.applier.verify import RefusedError, bundle_of
+from services.applier.waiting import Waiting
 from services.applier.wellness import Patience, Wellness, wellness
 from shared.core.objects import ObjectKey
 from shared.core.status import Sync
 from shared.errors import PermanentError, TowlineError, TransientError
 
 SUSPENDED_LOOK_S = 5.0
-TURN_LOOK_S = 5.0
 LEFT_NAMED = 20
 _NEVER = Present("")
 
@@ -72,11 +72,8 @@ class Target:
         self._begun: Account | None = None
         """The last run at this release, while its deletions wait."""
         self._failures: tuple[ObjectFailure, ...] = ()
-        self._obstacle: Obstacle | None = None
-        """Why the present release waits."""
-        self._coming: frozenset[ObjectKey] = frozenset()
-        """What it brings."""
         self._due = Due()
+        self._waiting = Waiting(tools, self._due)
         self._fights = Fights()
         self.running = False
 
@@ -171,7 +168,7 @@ class Target:
             return ""
         if self.is_suspended():
             return self._stand_still()
-        if (self._drifted or self._obstacle) and not self._fresh:
+        if (self._drifted or self._waiting.obstacle) and not self._fresh:
             await asyncio.sleep(self._tools.pace.debounce_s)
         return self._reason()
 
@@ -184,28 +181,13 @@ class Target:
         self._fresh, self._asked = False, ""
         self._drifted.clear()
         self._due.look_at = float("inf")
-        if fresh or not self._waits_on():
+        if fresh or self._waiting.is_over(self):
             return "release"
         if asked:
             return asked
         if drifted:
             return "drift"
         return "release" if retry else "verify" if again else ""
-
-    def _waits_on(self) -> bool:
-        """Tell whether nothing has changed for a release that waits, and say anew what it waits for."""
-        before = self._obstacle
-        if before is None:
-            return True
-        self._obstacle = self._tools.company.obstacle(self)
-        if self._obstacle is None or self._obstacle.refused or before.refused:
-            return self._obstacle == before
-        self._stand_by(self._obstacle)
-        return True
-
-    def _stand_by(self, obstacle: Obstacle) -> None:
-        self.standing.say(Sync.APPLYING, obstacle.reason, obstacle.message)
-        self._due.retry_at, self._due.turn_at = float("inf"), time.monotonic() + TURN_LOOK_S
 
     def _stand_still(self) -> str:
         """Say that the app is suspended; look again whether it still is."""
@@ -223,7 +205,7 @@ class Target:
         try:
             # What was asked for, or failed before, may turn on a kind that is served by now.
             taken = await self._taken_in(release, anew=trigger in {"sync", "resume"} or bool(self._due.failures))
-            goes = self._takes_turn(taken)
+            goes = self._waiting.admits(self, taken.wanted)
         except (RefusedError, PermanentError) as error:
             await self._refuse(release, error, started)
             goes = False
@@ -258,37 +240,17 @@ class Target:
             self._postpone(error)
         return None
 
-    def _takes_turn(self, taken: Intake) -> bool:
-        """Tell whether the release may be applied now; one that waits keeps what ran before, and what it brings is known.
-
-        Raises:
-            DependencyCycleError: its turn never comes.
-        """
-        self._obstacle, self._due.turn_at = self._tools.company.obstacle(self), float("inf")
-        if self._obstacle is None:
-            return True
-        self._coming = frozenset(taken.wanted)
-        self._tools.desires.also(self.app, self.inventory.entries)
-        if self._obstacle.refused:
-            raise DependencyCycleError(self._obstacle.message, hint="take one `dependsOn` away")
-        self._stand_by(self._obstacle)
-        return False
-
     async def _older(self, trigger: str) -> tuple[ReleaseDocument, Intake] | None:
         """Take in the release that still counts while a newer one is refused or waits; None: there is nothing to heal."""
         release = self.active
-        if self._obstacle is not None and release in (None, self.release):
-            self._due.verify_at = float("inf")  # the rest of a release that was begun waits, too
-            return None
-        if release is None or trigger == "release":
+        if not self._waiting.heals(self) or release is None or trigger == "release":
             return None
         try:
             taken = await self._taken_in(release)
         except TowlineError as error:
             self._postpone(error)
             return None
-        if self._obstacle is not None:
-            self._tools.desires.also(self.app, self._coming)
+        self._waiting.also_wants(self)
         return release, taken
 
     async def _taken_in(self, release: ReleaseDocument, *, anew: bool = False) -> Intake:
@@ -304,7 +266,7 @@ class Target:
                 app=self.app,
                 release=release,
                 key=self._key,
-                options=self.options,
+                options=replace(self.options, mode=Mode.PLAN) if self._waiting.frozen else self.options,
                 healing=trigger in {"drift", "verify"},
                 fights=self._fights,
                 superseded=lambda: self._fresh or self._tools.stopping(),
@@ -330,6 +292,7 @@ class Target:
         if account.contested and release == self.release:
             text = f"somebody changes {account.contested[0]} back again and again"
             self.standing.say(summary.sync, "Contested", text)
+        self._waiting.tell_drift(self, now)
         self._begun = account if summary.result is None else None
         if self._begun:
             return

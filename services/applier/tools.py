@@ -13,7 +13,7 @@ from services.applier.content import Content
 from services.applier.documents import ReleaseDocument
 from services.applier.events import Events
 from services.applier.inventory import Storage
-from services.applier.kube.mapper import Mapper
+from services.applier.kube.mapper import Mapper, Resource
 from services.applier.kube.session import Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
@@ -131,3 +131,11 @@ class Tools:
     renewals: Renewals = field(default_factory=Renewals)
     tenants: dict[str, str] = field(default_factory=dict)
     """App → whom it acts for."""
+
+    def follow(self, keys: Iterable[ObjectKey]) -> list[Resource]:
+        """Watch the kinds of these objects."""
+        kinds = {(key.group, key.kind): key for key in keys}
+        found = [self.mapper.find(key) for key in kinds.values()]
+        resources = [each for each in found if each is not None]
+        self.observer.follow(resources)
+        return resources

@@ -16,11 +16,12 @@ from services.releaser.rosters import content_id
 from services.releaser.store import Transaction
 from services.releaser.tables import apps, bundles, sources, targets
 from services.releaser.wanted import Fate, Reading, fate, newer
+from services.releaser.windows import UnknownWindowError, timed_plan, with_times
 from shared.core.times import time_text
 from shared.errors import PermanentError
 from shared.messages.blobs import BundleRef
 from shared.messages.releases import ReleaseState
-from shared.messages.renders import AppPart, FleetPart, Rendered, RenderListing, RolloutPlan
+from shared.messages.renders import AppPart, FleetPart, Rendered, RenderListing
 
 NAMED = 50
 _COLUMNS = [targets.c[name] for name in ("cluster", "app", "source", "wanted", "listed", "hold", "state")]
@@ -165,10 +166,10 @@ async def _name_apps(tx: Transaction, render: Render) -> None:
 
 
 def _fenced(tx: Transaction, render: Render, app: AppPart, fleet: FleetPart | None) -> AppPart:
-    """Return the app inside the fences of its project; one that has none of those it names stays as it is."""
+    """Return the app inside the fences of its project and its windows; without one that it names it stays as it is."""
     try:
-        return fenced(app, fleet.projects if fleet else {})
-    except NotFencedError as error:
+        return with_times(fenced(app, fleet.projects if fleet else {}), fleet.windows if fleet else {})
+    except (NotFencedError, UnknownWindowError) as error:
         _refuse_app(tx, render, app.name, error)
         return app.model_copy(update={"readable": False})
 
@@ -185,13 +186,12 @@ async def _fleet_part(tx: Transaction, render: Render) -> FleetPart | None:
 
 def _plan(app: AppPart, own: FleetPart | None, fleet: FleetPart | None) -> dict[str, Any] | None:
     """Return how an app's revisions move: its own plan, one it names, the fleet's default; None: all at once."""
-    if app.own_rollout is not None:
-        return app.own_rollout.model_dump(mode="json")
     part = own or fleet
-    if part is None or not (app.rollout or part.default_rollout):
-        return None
-    plan: RolloutPlan | None = part.rollouts.get(app.rollout or part.default_rollout)
-    return plan.model_dump(mode="json") if plan else None
+    plan = app.own_rollout
+    if plan is None and part is not None:
+        plan = part.rollouts.get(app.rollout or part.default_rollout)
+    timed = timed_plan(plan, app, fleet.windows if fleet else {})
+    return timed.model_dump(mode="json") if timed else None
 
 
 async def _want(tx: Transaction, render: Render) -> tuple[set[str], dict[str, Revision]]:

@@ -38,7 +38,8 @@ def rules(part: FleetPart | None) -> Rules:
 async def declare(tx: Transaction, source: str, part: FleetPart, *, complete: bool) -> None:
     """Take over what the fleet source declares; what is unreadable or not read stays as it is."""
     said = {"source": source, "part": part.model_dump(mode="json"), "complete": complete}
-    if await tx.value(FLEET) == {**said, "complete": True}:
+    known = await tx.value(FLEET) or {}
+    if known == {**said, "complete": True}:
         return
     await tx.set_value(FLEET, said)
     declared = {each.name: each for each in part.clusters if each.name not in part.unreadable_clusters}
@@ -53,9 +54,15 @@ async def declare(tx: Transaction, source: str, part: FleetPart, *, complete: bo
         else:
             changed.append(row)
     names = await recount(tx, changed, rules(part), asked=False, before=rows)
-    if names:
+    if names or _fences(known) != _fences(said):
         others = await tx.rows(select(sources.c.source).where(sources.c.source != source))
         await ask_renders(tx, [other.source for other in others])
+
+
+def _fences(said: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what of a fleet's word is signed for the apps of other sources, when they are rendered."""
+    part = said.get("part") or {}
+    return part.get("projects") or {}, part.get("windows") or {}
 
 
 def new_row(name: str) -> dict[str, Any]:

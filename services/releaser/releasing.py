@@ -19,6 +19,7 @@ from services.releaser.sign import desired_envelope
 from services.releaser.store import Transaction, portions
 from services.releaser.tables import bundles, clusters, desired, suspensions, targets
 from services.releaser.tables import rosters as roster_table
+from services.releaser.windows import without
 from shared.core.canonical import digest
 from shared.core.seal import decompressed
 from shared.core.times import time_text
@@ -47,6 +48,8 @@ class Wish:
     """Release this again, not what was rendered."""
     rollback: Rollback | None = None
     """Why it stays behind what was rendered."""
+    unbound: bool = False
+    """A person let it go although its windows are closed."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -191,11 +194,12 @@ def _content(wish: Wish, material: Material) -> rosters.Content | None:
     if not wish.present:
         return None
     if wish.back is not None:
-        return rosters.Content(material.references[wish.back.bundle], wish.back.options)
+        return rosters.Content(material.references[wish.back.bundle], without(wish.back.options))
     if wish.again:
         kept = BundleRef.model_validate(row.release["bundle"])
         return rosters.Content(material.references.get(row.released, kept), row.release["options"])
-    return rosters.Content(material.references[row.bundle], row.options or {})
+    options = row.options or {}
+    return rosters.Content(material.references[row.bundle], without(options) if wish.unbound else options)
 
 
 def _row(wish: Wish, found: Release, now: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from services.releaser.rollout import Finish, Go, Outcome, Pause, Standing, Take
 from services.releaser.store import Transaction, portions
 from services.releaser.tables import apps, clusters, rollouts, targets
 from services.releaser.tables import rollbacks as marks
+from services.releaser.windows import OF_APP, as_of
 from shared.core.canonical import digest
 from shared.core.status import Health, Result, Sync
 from shared.core.times import time_text
@@ -95,7 +96,9 @@ def outcome(row: Any, *, silent: bool) -> Outcome:
     """Return what became of a target's present release."""
     if rollbacks.is_set_aside(row):
         return Outcome.BACK
-    if (row.seen_epoch, row.seen_generation) < (row.epoch, row.generation):
+    unseen = (row.seen_epoch, row.seen_generation) < (row.epoch, row.generation)
+    if unseen or row.sync == Sync.APPLYING:
+        # Until it is applied, what is told of its health is about what ran before.
         return Outcome.SILENT if silent else Outcome.WAITING
     if row.sync == Sync.HELD:
         return Outcome.HELD
@@ -153,11 +156,11 @@ async def catch_up(tx: Transaction, keys: HubKeys) -> None:
 
 
 async def _plans(tx: Transaction, names: Sequence[str]) -> dict[str, RolloutPlan]:
-    """Return how revisions of apps move; an app that nobody holds any more has no stages."""
+    """Return how revisions of apps move now; an app that nobody holds any more has no stages."""
     rows = await tx.rows(select(apps).where(apps.c.app.in_(names)))
     return {
         **dict.fromkeys(names, RolloutPlan()),
-        **{row.app: RolloutPlan.model_validate(row.plan or {}) for row in rows},
+        **{row.app: as_of(RolloutPlan.model_validate(row.plan or {}), tx.now) for row in rows},
     }
 
 
@@ -226,7 +229,11 @@ async def _wishes(tx: Transaction, course: Course) -> list[Wish]:
         cluster: RolloutPlace(id=course.kept["rollout"], stage=stage)
         for cluster, stage in (course.moved | course.taken_back).items()
     }
-    going = [Wish(found[cluster], rollout=places[cluster]) for cluster in sorted(course.moved)]
+    approved = course.kept["approved"] or ()
+    going = [
+        Wish(found[cluster], rollout=places[cluster], unbound=f"{stage}/{OF_APP}" in approved)
+        for cluster, stage in sorted(course.moved.items())
+    ]
     if not course.taken_back:
         return going
     backs = [course.reversible[cluster] for cluster in sorted(course.taken_back)]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.releaser.windows import GATES
 from shared.core.selectors import matches
 from shared.messages.renders import RolloutPlan, StagePlan
 
@@ -196,8 +197,11 @@ def _gate(stage: Stage, names: Sequence[str]) -> Move | None:
     closed = [name for name in sorted(names) if f"{stage.plan.name}/{name}" not in stage.approved]
     if not closed:
         return None
-    shown = ", ".join(f"{name}: {stage.plan.gates[name]}" for name in closed)
     needs = tuple(f"{stage.plan.name}/{name}" for name in closed)
+    if GATES.issuperset(closed):
+        text = "; ".join(str(stage.plan.gates[name]) for name in closed)
+        return Pause(stage.plan.name, f"{f'stage {stage.plan.name!r}: ' if stage.plan.name else ''}{text}", needs)
+    shown = ", ".join(f"{name}: {stage.plan.gates[name]}" for name in closed)
     return Pause(stage.plan.name, f"stage {stage.plan.name!r} waits for a person ({shown})", needs)
 
 

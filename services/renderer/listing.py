@@ -21,6 +21,7 @@ from shared.messages.renders import (
     RolloutPlan,
     StagePlan,
     TargetRender,
+    WindowPart,
 )
 
 
@@ -72,6 +73,10 @@ def fleet_part(fleet: Fleet) -> FleetPart:
                 namespaces=project.namespaces, cluster_scoped=project.cluster_scoped, run_as=project.run_as
             )
             for name, project in written.projects.items()
+        },
+        windows={
+            name: WindowPart(allow=each.allow, deny=each.deny, timezone=each.timezone, heal=each.heal)
+            for name, each in written.windows.items()
         },
         unreadable_clusters=fleet.unreadable_clusters,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from shared.core.kubeyaml import Document
 from shared.errors import Finding
 from shared.fleet.checking import Path
-from shared.fleet.files import AppFile, FleetFile
+from shared.fleet.files import FleetFile
 
 
 def of_fleet(document: Document, written: FleetFile) -> Iterator[Finding]:
@@ -18,18 +18,10 @@ def of_fleet(document: Document, written: FleetFile) -> Iterator[Finding]:
             if given:
                 text = f"the project {name!r} does not bind its apps to {key} yet, to namespaces and kinds it does"
                 yield _finding(document, text, ("projects", name, key))
-    for name in written.windows:
-        yield _finding(document, f"the window {name!r} holds no change back yet", ("windows", name))
     for name, source in written.sources.items():
         if source.verify is not None:
             text = f"the commits of the source {name!r} are taken without looking at their signatures yet"
             yield _finding(document, text, ("sources", name, "verify"))
-
-
-def of_app(document: Document, written: AppFile) -> Iterator[Finding]:
-    """Yield a warning for each fence that an app names."""
-    if written.sync.windows:
-        yield _finding(document, "sync windows hold no change back yet", ("sync", "windows"))
 
 
 def _finding(document: Document, text: str, path: Path) -> Finding:

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from shared.core.asking import question
 from shared.core.names import name_problem
+from shared.core.windows import span_of, zone_of
 
 DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
 
@@ -58,10 +59,28 @@ def _unique(names: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return names
 
 
+def _spans(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        span_of(text)
+    return texts
+
+
+def _zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+def _says_when(window: Window) -> Window:
+    if not (window.allow or window.deny):
+        raise ValueError("it says neither when changes may go out (allow) nor when not (deny)")
+    return window
+
+
 Name = Annotated[str, AfterValidator(_usable)]
 Duration = Annotated[str, Field(pattern=f"^{DURATION}$")]
 Namespace = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Spans = Annotated[Words, AfterValidator(_spans)]
 Question = Annotated[str, AfterValidator(_asks)]
 """An expression over an object, in CEL."""
 Match = dict[str, Words]
@@ -140,11 +159,13 @@ class Project(Written):
 
 
 class Window(Written):
-    """When changes may go out."""
+    """When changes may go out; a date or days, times, or both: `Mon-Fri 09:00-16:00`."""
 
-    allow: Words = ()
-    deny: Words = ()
-    timezone: str = "UTC"
+    allow: Spans = ()
+    deny: Spans = ()
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    heal: bool = False
+    """Whether agents correct drift while it is closed."""
 
 
 class FleetFile(Written):
@@ -156,7 +177,7 @@ class FleetFile(Written):
     defaults: Defaults = Defaults()
     claims: Claims = Claims()
     projects: dict[Name, Project] = {}
-    windows: dict[Name, Window] = {}
+    windows: dict[Name, Annotated[Window, AfterValidator(_says_when)]] = {}
 
 
 class WrittenCluster(Written):

@@ -7,7 +7,7 @@ itself.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shared.core.kubeyaml import Document
 from shared.core.names import name_problem
@@ -98,18 +98,28 @@ def _app_files(tree: Tree) -> Iterator[str]:
 
 def _check_fleet(document: Document, written: FleetFile, findings: list[Finding]) -> None:
     for name, rollout in written.rollouts.items():
-        findings += _gates(document, rollout, ("rollouts", name))
+        findings += _gates(document, rollout, ("rollouts", name), written)
     default = written.defaults.rollout
     if default and default not in written.rollouts and written.rollouts:
         findings.append(_no_rollout(document, ("defaults", "rollout"), default, written))
     findings += fences.of_fleet(document, written)
 
 
-def _gates(document: Document, rollout: Rollout, at: Path) -> Iterator[Finding]:
-    """Yield what looks like a gate and is a misspelt key."""
+def _gates(document: Document, rollout: Rollout, at: Path, fleet: FleetFile | None) -> Iterator[Finding]:
+    """Yield what looks like a gate and is a misspelt key, and windows that nobody declares."""
     for index, stage in enumerate(rollout.stages):
         for key in misspelt_gates(stage):
             yield unknown_key(document, (*at, "stages", index, key), keys_of(Stage))
+        yield from _windows(document, stage.windows or (), (*at, "stages", index, "windows"), fleet)
+
+
+def _windows(document: Document, names: Sequence[str], at: Path, fleet: FleetFile | None) -> Iterator[Finding]:
+    """Yield the windows that nobody declares; where this source declares none, the fleet source does."""
+    declared = fleet.windows if fleet else {}
+    for name in names if declared else ():
+        if name not in declared:
+            hint = f"declared: {', '.join(sorted(declared))}"
+            yield document.finding("fleet.unknown-window", f"there is no window {name!r}", at, hint=hint)
 
 
 def _no_rollout(document: Document, at: Path, name: str, written: FleetFile) -> Finding:
@@ -160,7 +170,6 @@ def _written_app(
     _check_app(document, written, fleet, findings)
     if any(each.severity == "error" for each in findings[before:]):
         return None
-    findings += fences.of_app(document, written)
     line, column = document.at()
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
     depends_at = document.at(("sync", "dependsOn")) if written.sync.depends_on else (line, column)
@@ -182,9 +191,10 @@ def _check_app(document: Document, written: AppFile, fleet: FleetFile | None, fi
         text = f"the app is {' and '.join(engines)} at once"
         findings.append(document.finding("fleet.two-engines", text, (engines[1],), hint="keep one of them"))
     if written.rollout is not None:
-        findings += _gates(document, written.rollout, ("rollout",))
+        findings += _gates(document, written.rollout, ("rollout",), fleet)
     if fleet is None:
         return
+    findings += _windows(document, written.sync.windows, ("sync", "windows"), fleet)
     name = written.rollout.name if written.rollout else ""
     if name and fleet.rollouts and name not in fleet.rollouts:
         findings.append(_no_rollout(document, ("rollout",), name, fleet))

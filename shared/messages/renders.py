@@ -76,6 +76,15 @@ class ProjectPart(Part):
     run_as: str = ""
 
 
+class WindowPart(Part):
+    """When changes may go out, as `shared.core.windows` reads it."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    heal: bool = False
+
+
 class FleetPart(Part):
     """What only the fleet source may say; absent in the render of any other source."""
 
@@ -85,6 +94,7 @@ class FleetPart(Part):
     claims_accept: tuple[str, ...] = ()
     claims_approve: tuple[str, ...] = ()
     projects: dict[str, ProjectPart] = Field(default_factory=dict)
+    windows: dict[str, WindowPart] = Field(default_factory=dict)
     unreadable_clusters: tuple[str, ...] = ()
     """Names that are declared twice or wrongly: these clusters stay as they are."""
 

@@ -12,6 +12,7 @@ from services.applier.options import (
     Options,
     options_of,
     seconds,
+    windows_of,
 )
 
 
@@ -82,7 +83,6 @@ def test_all_keys_of_the_fleet_format_are_known():
         ("prunes", True),
         ("atomic", "yes"),
         ("preflight", "client"),
-        ("windows", ["office"]),
     ],
 )
 def test_what_is_not_understood_is_a_warning_and_no_other_policy(name, value):
@@ -124,3 +124,19 @@ def test_a_bundle_that_is_applied_whole_stops_at_the_first_failure():
     """E9."""
     assert options_of({"atomic": True}).options.stops
     assert not Options().stops
+
+
+def test_windows_that_are_not_understood_are_closed_q5():
+    """Q5: an older hub sends names alone, a newer one may send what this agent does not know."""
+    good = {"name": "office", "allow": ["Mon-Fri 09:00-16:00"], "timezone": "Europe/Berlin"}
+    found = windows_of({"windows": [good, "office", {**good, "allow": ["moonrise"]}, 7]})
+    whole = windows_of({"windows": "office"})
+
+    assert windows_of({"windows": []}) == windows_of({}) == ()
+    assert [(each.name, bool(each.problem)) for each in (*found, *whole)] == [
+        ("office", False),
+        ("office", True),
+        ("office", True),
+        ("7", True),
+        ("", True),
+    ]

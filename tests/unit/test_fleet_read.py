@@ -4,7 +4,7 @@ import pytest
 
 from services.renderer.listing import app_part, fleet_part
 from shared.fleet.read import read_app_folder, read_fleet
-from shared.messages.renders import ProjectPart
+from shared.messages.renders import ProjectPart, WindowPart
 from tests.support.mapping_tree import MappingTree
 
 FLEET = {
@@ -73,9 +73,7 @@ def test_fences_are_read_and_said_not_to_hold_yet():
     assert [(place(each), each.app) for each in fleet.findings] == [
         ("fleet.yaml:5:10", ""),
         ("fleet.yaml:5:58", ""),
-        ("fleet.yaml:7:3", ""),
         ("fleet.yaml:3:57", ""),
-        ("apps/raw/app.yaml:1:8", "raw"),
     ]
     assert [app.name for app in fleet.apps] == ["api", "raw"]
     assert fleet.governs
@@ -293,3 +291,45 @@ def test_apps_that_depend_on_each_other_stay_as_they_are_c10():
         ("apps/raw/app.yaml:1:8", "fleet.dependency-cycle", "apps depend on each other: raw -> api -> raw", "raw"),
         ("apps/web/app.yaml:1:8", "fleet.dependency-cycle", "apps depend on each other: web -> api -> web", "web"),
     ]
+
+
+def test_windows_reach_the_releaser_with_their_times_q5():
+    """Q5: apps say which of them they keep to."""
+    fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, APP: "sync: {windows: office}\n"}), "fleet")
+
+    assert fleet_part(fleet).windows == {"office": WindowPart(allow=("Mon-Fri 09:00-16:00",), timezone="Europe/Berlin")}
+    assert app_part(fleet.apps[0]).options["windows"] == ["office"]
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "message"),
+    [
+        ('{allow: "Mon-Fri 9-16"}', "3:12", "windows.office.allow cannot be used: 'Mon-Fri 9-16' names no times"),
+        ('{allow: ["Mon 09:00-10:00", "Mo"]}', "3:12", "'Mo' names no days"),
+        ('{deny: "2026-12-24..2026-12-20"}', "3:12", "ends before it begins"),
+        ('{allow: "09:00-16:00", timezone: Berlin}', "3:34", "there is no time zone 'Berlin' here"),
+        ("{timezone: UTC}", "3:3", "it says neither when changes may go out (allow) nor when not (deny)"),
+    ],
+)
+def test_a_window_that_means_nothing_is_named_with_its_place_q5(written, at, message):
+    fleet = read_fleet(MappingTree({"fleet.yaml": f"version: 1\nwindows:\n  office: {written}\n"}), "fleet")
+    (finding,) = fleet.findings
+
+    assert message in finding.message
+    assert (finding.code, place(finding)) == ("fleet.bad-value", f"fleet.yaml:{at}")
+
+
+def test_a_window_that_nobody_declares_is_a_mistake_q5():
+    apps = {
+        "apps/a/app.yaml": "sync: {windows: ofice}\n",
+        "apps/b/app.yaml": "rollout: {stages: [{name: all, windows: [office, late]}]}\n",
+    }
+    fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, **apps}), "fleet")
+    foreign = read_fleet(MappingTree({"fleet.yaml": "version: 1\n", **apps}), "team")
+
+    assert [(place(each), each.message, each.hint) for each in fleet.errors] == [
+        ("apps/a/app.yaml:1:8", "there is no window 'ofice'", "declared: office"),
+        ("apps/b/app.yaml:1:32", "there is no window 'late'", "declared: office"),
+    ]
+    assert fleet.unreadable_apps == ("a", "b")
+    assert foreign.errors == ()

@@ -1,0 +1,39 @@
+"""Decide what an app's windows hold back now: a new release always, drift where they do not let it be healed (rule Q5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.applier.dependence import Obstacle
+from services.applier.documents import ReleaseDocument
+from services.applier.state import Header
+from shared.core.windows import Closed, Window, closed
+
+FROZEN = "Frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """What is held back: at most one of both."""
+
+    release: Obstacle | None = None
+    drift: Closed | None = None
+    """The release runs already; what is not as it should be is told and left."""
+
+
+def freeze(windows: Iterable[Window], now: datetime, release: ReleaseDocument, header: Header) -> Freeze:
+    """Return what is held back `now`, a time by the API server's clock."""
+    found = closed(windows, now)
+    if found is None:
+        return Freeze()
+    if not _applied(release, header):
+        return Freeze(release=Obstacle(FROZEN, str(found), heals=found.heals))
+    return Freeze() if found.heals else Freeze(drift=found)
+
+
+def _applied(release: ReleaseDocument, header: Header) -> bool:
+    """Tell whether exactly this release was applied whole: one with other options may change as much as another bundle."""
+    same = (release.epoch, release.generation) == (header.epoch, header.generation)
+    return same and release.bundle is not None and release.bundle.digest == header.settled_bundle
