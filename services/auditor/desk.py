@@ -21,8 +21,10 @@ from shared import subjects
 from shared.core.times import time_text
 from shared.errors import TransientError
 from shared.messages.facts import Command, Fact
+from shared.messages.reports import Answer
 
 ANSWER_TIMEOUT_S = 30.0
+AGENT_TIMEOUT_S = 15.0
 MAX_WAITING = 1000
 PROGRAMS = ("poller", "releaser")
 
@@ -35,6 +37,12 @@ class NoAnswerError(TransientError):
     code = "command.no-answer"
 
 
+class AgentAwayError(TransientError):
+    """The agent that was asked did not answer in time."""
+
+    code = "agent.no-answer"
+
+
 @dataclass(slots=True)
 class Desk:
     """Takes commands, and hands each answer to who waits for it."""
@@ -42,7 +50,9 @@ class Desk:
     store: Store
     publish: Publish
     answer_timeout_s: float = ANSWER_TIMEOUT_S
+    agent_timeout_s: float = AGENT_TIMEOUT_S
     _waiting: dict[str, asyncio.Future[Fact]] = field(default_factory=dict)
+    _asked: dict[str, asyncio.Future[Answer]] = field(default_factory=dict)
 
     async def give(
         self,
@@ -70,7 +80,7 @@ class Desk:
         await self._send(program, command)
         return command.id
 
-    async def ask(self, program: str, verb: str, arguments: Mapping[str, Any], *, actor: str) -> Fact:
+    async def ask(self, program: str, verb: str, arguments: Mapping[str, Any], *, actor: str, number: str = "") -> Fact:
         """Send a command and return the fact that answers it.
 
         Raises:
@@ -79,7 +89,9 @@ class Desk:
         """
         if len(self._waiting) >= MAX_WAITING:
             raise TransientError("too many commands wait for an answer", hint="try again in a minute")
-        command = Command(id=str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, at=datetime.now(UTC))
+        command = Command(
+            id=number or str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, at=datetime.now(UTC)
+        )
         answer: asyncio.Future[Fact] = asyncio.get_running_loop().create_future()
         self._waiting[command.id] = answer
         try:
@@ -93,6 +105,36 @@ class Desk:
             ) from error
         finally:
             del self._waiting[command.id]
+
+    async def inquire(self, cluster: str, arguments: Mapping[str, Any], *, actor: str) -> Answer | Fact:
+        """Have an agent asked and return what it says; the releaser's fact where that refuses to ask.
+
+        Raises:
+            AgentAwayError: the agent did not answer in time.
+            TransientError: as of `ask`.
+        """
+        number = str(uuid4())
+        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked[number] = told
+        try:
+            sent = await self.ask("releaser", "ask", {**arguments, "cluster": cluster}, actor=actor, number=number)
+            if not sent.data.get("ok"):
+                return sent
+            async with asyncio.timeout(self.agent_timeout_s):
+                return await told
+        except TimeoutError as error:
+            raise AgentAwayError(
+                f"the agent of {cluster} did not answer within {self.agent_timeout_s:.0f} s",
+                hint=f"see whether it is connected: towline get clusters {cluster}",
+            ) from error
+        finally:
+            del self._asked[number]
+
+    def told(self, answer: Answer) -> None:
+        """Hand an agent's answer to who waits for it."""
+        waiting = self._asked.get(answer.id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
     def answered(self, fact: Fact) -> None:
         """Hand a fact to who waits for it."""

@@ -48,7 +48,7 @@ class Intake:
             subjects.REVISIONS: self._each(lambda message: fold.of_revision(Revision.from_bytes(message.data))),
             subjects.RENDERED: self.take_renders,
             subjects.CLUSTERS: self._each(_cluster),
-            subjects.REPORTS: self._each(_report),
+            subjects.REPORTS: self.take_reports,
             subjects.STATUS: self._each(_status),
             subjects.FACTS: self.take_facts,
         }
@@ -58,6 +58,14 @@ class Intake:
             await self.store.write([read(message) for message in messages])
 
         return take
+
+    async def take_reports(self, messages: Sequence[Delivery]) -> None:
+        """Store what agents report, then hand their answers to who asked; those are too large to be kept."""
+        answers = [_answer(message) for message in messages if subjects.token(message.subject, 2) == "answer"]
+        results = [_report(message) for message in messages if subjects.token(message.subject, 2) != "answer"]
+        await self.store.write([*results, *(fold.of_answer(answer) for answer in answers)])
+        for answer in answers:
+            self.desk.told(answer)
 
     async def take_facts(self, messages: Sequence[Delivery]) -> None:
         """Store facts, then hand the answers of commands to who waits for them."""
@@ -109,11 +117,13 @@ def _cluster(message: Delivery) -> Folded:
     return fold.of_cluster(Cluster.from_bytes(message.data))
 
 
+def _answer(message: Delivery) -> Answer:
+    answer = Answer.from_bytes(message.data)
+    check_sender(message.subject, answer.cluster)
+    return answer
+
+
 def _report(message: Delivery) -> Folded:
-    if subjects.token(message.subject, 2) == "answer":
-        answer = Answer.from_bytes(message.data)
-        check_sender(message.subject, answer.cluster)
-        return fold.of_answer(answer)
     report = Report.from_bytes(message.data)
     check_sender(message.subject, report.cluster)
     return fold.of_report(report, message.stored_at)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from services.cli.hubs import CommandError, NotFoundError, Where, asked
+from services.cli.objects import Objects, objects_of, show_objects
 from services.cli.output import Column, Output, age, plain, say, show, yaml_text
 
 if TYPE_CHECKING:
@@ -208,25 +209,29 @@ def describe(name: str, /, *, cluster: str = "", where: Where | None = None) -> 
     """Show all about one thing, and its last events.
 
     Args:
-        name: app/NAME, cluster/NAME, target/CLUSTER/APP, revision/COMMIT, or CLUSTER/APP.
+        name: app/NAME, cluster/NAME, revision/COMMIT, or a target: CLUSTER/APP or APP@CLUSTER, with its objects.
         cluster: With app/NAME: the app on this cluster.
         where: Which hub.
     """
     plural, _, rest = name.partition("/")
     plural = _ALIASES.get(plural, plural if plural.endswith("s") else f"{plural}s")
     if plural not in COLUMNS:
-        plural, rest = "targets", name
+        app, at, place = name.partition("@")
+        plural, rest = "targets", f"{place}/{app}" if at else name
     if plural == "apps" and cluster:
         plural, rest = "targets", f"{cluster}/{rest}"
-    item, events = asked(where, lambda hub: _described(hub, plural, rest))
+    item, events, objects = asked(where, lambda hub: _described(hub, plural, rest))
     print(yaml_text(item), end="")
     if events:
         say("")
         show({"items": events}, COLUMNS["events"], "table", noun="event")
+    if objects:
+        say("")
+        show_objects(objects)
     return 0
 
 
-async def _described(hub: Hub, plural: str, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _described(hub: Hub, plural: str, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], Objects | None]:
     (item,) = await _named(hub, plural, name)
     chosen = {
         "clusters": {"cluster": name},
@@ -234,4 +239,5 @@ async def _described(hub: Hub, plural: str, name: str) -> tuple[dict[str, Any], 
         "targets": dict(zip(("cluster", "app"), name.split("/"), strict=False)),
     }.get(plural)
     events = await hub.items("/api/v1/events", SHOWN_EVENTS, **chosen) if chosen else []
-    return {plain(key): value for key, value in item.items()}, events
+    objects = await objects_of(hub, *name.split("/")) if plural == "targets" else None
+    return {plain(key): value for key, value in item.items()}, events, objects

@@ -1,4 +1,4 @@
-"""The commands that ask agents for something: look again, try again, make an object anew. Each is answered by a report."""
+"""The commands that ask agents for something: look or try again, make an object anew, tell how objects stand."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from shared.messages.facts import Command
 from shared.messages.releases import Instruction, Membership, ReleaseState
 
 LASTS = timedelta(minutes=5)
+QUESTIONS = ("objects",)
+"""What agents tell of their apps."""
 _FAILED = or_(
     targets.c.result.in_([Result.FAILED, Result.PARTIAL, Result.REFUSED]),
     targets.c.health == Health.FAILED,
@@ -55,8 +57,28 @@ async def recreate(tx: Transaction, command: Command, parts: Parts) -> Answer:
     if not names:
         raise CommandRefusedError(f"{app} does not run on {cluster}, or nobody is there", code="cluster.not-joined")
     return _asked(
-        tx, command, parts, names, arguments={"app": app, "key": key}, message=f"{cluster} was asked to make {key} anew"
+        tx,
+        command,
+        parts,
+        names,
+        arguments={"app": app, "key": key},
+        message=f"{cluster} was asked to make {key} anew",
+        verb="recreate",
     )
+
+
+async def ask(tx: Transaction, command: Command, parts: Parts) -> Answer:
+    """Have a cluster's agent tell of an app's objects; it answers whoever asked, by the command's id."""
+    cluster, app = await place_of(tx, command)
+    about = text(command, "about")
+    if about not in QUESTIONS or not app:
+        hint = f"name an app, and ask for one of {QUESTIONS}"
+        raise CommandRefusedError("agents tell nothing of that", code="command.argument", hint=hint)
+    names = await _joined(tx, [cluster])
+    if not names:
+        raise CommandRefusedError(f"no agent of {cluster!r} can be asked", code="cluster.not-joined")
+    arguments = {"app": app, **{name: text(command, name) for name in ("after", "key")}}
+    return _asked(tx, command, parts, names, arguments=arguments, message=f"{cluster} was asked", verb=about)
 
 
 async def _joined(tx: Transaction, names: Sequence[str]) -> list[str]:
@@ -73,7 +95,14 @@ async def _running(tx: Transaction, app: str, *which: Any) -> list[str]:
 
 
 def _asked(
-    tx: Transaction, command: Command, parts: Parts, names: Sequence[str], *, arguments: Mapping[str, str], message: str
+    tx: Transaction,
+    command: Command,
+    parts: Parts,
+    names: Sequence[str],
+    *,
+    arguments: Mapping[str, str],
+    message: str,
+    verb: str = "sync",
 ) -> Answer:
     """Sign what each agent is to do; the same command asked again is the same instruction, which an agent obeys once."""
     for name in names:
@@ -81,7 +110,7 @@ def _asked(
             id=command.id,
             hub=parts.keys.hub,
             cluster=name,
-            verb="recreate" if "key" in arguments else "sync",
+            verb=verb,
             arguments=dict(arguments),
             expires=tx.now + LASTS,
         )

@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "sync": instructing.sync,
     "retry": instructing.retry,
     "recreate": instructing.recreate,
+    "ask": instructing.ask,
     "rebuild": steering.rebuild,
     "adopt": steering.adopt,
 }

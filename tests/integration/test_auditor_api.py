@@ -12,6 +12,7 @@ from services.auditor import facts, fold
 from services.auditor.api.app import HEADERS
 from shared.core.status import Health, Result, Sync
 from shared.messages.facts import Fact
+from shared.messages.reports import Answer
 from tests.support import line_messages as line
 from tests.support.auditor_app import TOKEN, bearer, serving
 
@@ -435,3 +436,46 @@ async def test_a_stream_gives_what_was_asked_for(client, store):
     found = await read_events(client, 1, params={"after": 0, "cluster": "c2", "types": "apply"}, headers=bearer())
 
     assert [kind for _, kind in found] == ["dev.towline.apply.held.v1"]
+
+
+async def asked_of_the_agent(client, served, answer):
+    """Ask for objects; the releaser passes it on and the agent answers."""
+    async with asyncio.TaskGroup() as tasks:
+        question = {"about": "objects", "after": "x"}
+        asking = tasks.create_task(client.post("/api/v1/targets/c1/web/ask", json=question, headers=bearer()))
+        command = await answer_command(served, ok=True, result={})
+        if answer:
+            served[1].desk.told(Answer(id=command.id, cluster="c1", at=datetime.now(UTC), **answer))
+    return command, asking.result()
+
+
+async def test_an_agents_answer_comes_back_and_is_stored_nowhere(client, served, tmp_path):
+    """Only who asked gets it: an app's objects are its cluster's business."""
+    body = {"objects": [{"key": "canary-object"}], "next": ""}
+    command, answer = await asked_of_the_agent(client, served, {"ok": True, "message": "1 object", "body": body})
+
+    assert command.arguments == {"cluster": "c1", "app": "web", "about": "objects", "after": "x", "key": ""}
+    assert await answer.json() == {"message": "1 object", "body": body}
+    for file in tmp_path.iterdir():
+        assert b"canary" not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [({"ok": False, "message": "there is no app 'web'"}, 400, "agent.refused"), (None, 503, "agent.no-answer")],
+)
+async def test_an_agent_that_refuses_or_is_away_is_named(client, served, answer, status, code):
+    served[1].desk.agent_timeout_s = 0.01 if answer is None else 5
+    _, found = await asked_of_the_agent(client, served, answer)
+
+    assert (found.status, (await found.json())["code"]) == (status, code)
+
+
+async def test_a_question_that_is_not_passed_on_says_why(client, served):
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(
+            client.post("/api/v1/targets/c1/web/ask", json={"about": "objects"}, headers=bearer())
+        )
+        tasks.create_task(answer_command(served, ok=False, code="cluster.not-joined", message="no agent", result={}))
+
+    assert (asking.result().status, (await asking.result().json())["code"]) == (400, "cluster.not-joined")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from services.auditor.api import resources, steering
+from services.auditor.api import inquiring, resources, steering
 from services.auditor.api.access import PUBLIC, Access, Limiter, guard
 from services.auditor.api.layer import Api
 from services.auditor.api.openapi import document
@@ -56,6 +56,7 @@ def application(parts: Parts) -> web.Application:
     api = Api(version=lambda: f"{parts.boot}-{parts.store.version}")
     resources.declare(api, parts.store, parts.hub)
     steering.declare(api, parts.store, parts.desk, parts.access)
+    inquiring.declare(api, parts.desk)
     steering.declare_public(api, parts.desk, parts.identity, parts.place, parts.limiter)
     pages = Pages(parts.store, parts.access, parts.limiter, parts.hub)
 

@@ -162,7 +162,7 @@ def declare_public(
         arguments = call.asked.model_dump(mode="json", by_alias=True)
         try:
             done = await desk.ask("releaser", "renew", arguments, actor=f"agent of {call.asked.cluster}")
-            return Enrolment.model_validate(_result(done))
+            return Enrolment.model_validate(result_of(done))
         except RefusedError:
             limiter.failed(address)
             raise
@@ -178,7 +178,7 @@ async def _add_cluster(desk: Desk, asked: AddCluster, actor: str) -> JoinToken:
         "ttl_s": asked.ttl_s,
         "reply_key": key.public_key.encode(HexEncoder).decode(),
     }
-    result = _result(await desk.ask("releaser", "cluster-add", arguments, actor=actor))
+    result = result_of(await desk.ask("releaser", "cluster-add", arguments, actor=actor))
     try:
         token = SealedBox(key).decrypt(b64decode(str(result.get("sealed", "")))).decode()
     except (CryptoError, ValueError) as error:
@@ -191,11 +191,11 @@ async def _enrol(desk: Desk, asked: EnrolRequest) -> Enrolment:
     arguments = asked.model_dump(mode="json", by_alias=True)
     secret = arguments.pop("secret")
     arguments["secret_hash"] = hashlib.sha256(secret.encode()).hexdigest()
-    result = _result(await desk.ask("releaser", "enrol", arguments, actor=f"agent of {asked.cluster}"))
+    result = result_of(await desk.ask("releaser", "enrol", arguments, actor=f"agent of {asked.cluster}"))
     return Enrolment.model_validate(result)
 
 
-def _result(fact: Fact) -> dict[str, Any]:
+def result_of(fact: Fact) -> dict[str, Any]:
     """Return the result of a command.
 
     Raises:
