@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from services.applier.alarms import Alarms
 from services.applier.cluster import confirm_cluster
 from services.applier.company import Company
 from services.applier.content import Content
@@ -95,6 +96,7 @@ class Agent:
             events=Events(means.session, settings.namespace, lease.fence, means.storage.reference),
             desires=Desires(),
             company=Company(self._targets),
+            alarms=Alarms(means.session, means.mapper),
             pace=settings.pace,
             digest_key=bytes.fromhex(identity.digest_key),
             redaction=Redaction(bytes.fromhex(identity.digest_key), settings.sensitive),
@@ -129,6 +131,7 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._observer.start(tasks)
+            self._tools.alarms.start(tasks)
             for app in self._known.damaged:
                 self._add(Inventory(Header(app)))
             for inventory in self._known.inventories.values():
@@ -150,7 +153,7 @@ class Agent:
             life.set_ready("agent", True)
             await life.stopping.wait()
             await self._finish()
-            for task in (*self._running, *self._observer.tasks()):
+            for task in (*self._running, *self._observer.tasks(), *self._tools.alarms.tasks()):
                 task.cancel()
 
     def _target(self, app: str) -> Target:

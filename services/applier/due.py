@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from services.applier.errors import ErrorClass
+from services.applier.obstacles import Obstacle, obstacles
 from services.applier.options import Options
 from services.applier.planned import Failed, SkipReason
 from services.applier.run import Account
@@ -33,6 +34,8 @@ class Due:
     turn_at: float = float("inf")
     """When an app that waits looks whether it may go on; something else may tell it before."""
     failures: int = 0
+    in_the_way: frozenset[Obstacle] = frozenset()
+    """Of which a change is a reason to try again at once."""
     _calm_until: float = float("-inf")
     """Until then no other reason begins one more run at once."""
 
@@ -42,6 +45,7 @@ class Due:
 
     def concluded(self, account: Account, options: Options, now: float, deletes_from: float) -> None:
         """Take over what came of a run; before `deletes_from` nothing may be deleted."""
+        self.in_the_way = obstacles(account.summary.failures)
         self.verify_at = now + options.interval_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the checks
         if account.summary.result is None:
             self.retry_at = deletes_from

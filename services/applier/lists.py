@@ -36,7 +36,7 @@ _MERGE_KEYS_OF: Mapping[str, tuple[tuple[str, ...], ...]] = {
 _DEFAULTS: Mapping[str, Any] = {"protocol": "TCP"}
 _SETS = frozenset({("f:metadata", "f:finalizers")})
 # Groups that API servers serve themselves. Others end in k8s.io too, and are custom resources.
-_BUILTIN = frozenset({"", "apps", "autoscaling", "batch", "extensions", "policy"}) | frozenset(
+BUILTIN = frozenset({"", "apps", "autoscaling", "batch", "extensions", "policy"}) | frozenset(
     f"{name}.k8s.io"
     for name in (
         "admissionregistration",
@@ -138,4 +138,4 @@ def _is_keyed(items: list[Any], names: tuple[str, ...]) -> bool:
 
 def is_builtin(api_version: str) -> bool:
     """Tell whether a kind of this `apiVersion` is one of Kubernetes' own, by its group."""
-    return group_of(api_version) in _BUILTIN
+    return group_of(api_version) in BUILTIN

@@ -99,7 +99,8 @@ class Target:
         self._wake.set()
 
     def look_again(self) -> None:
-        """Look whether what the app waits for has come."""
+        """Look whether what the app waits for has come, or what was in its way is gone (E6)."""
+        self._due.hurried(time.monotonic(), self._tools.pace.probe_s)
         self._wake.set()
 
     def noticed(self, key: ObjectKey) -> None:
@@ -119,8 +120,7 @@ class Target:
 
     def objects(self, *, after: str = "", key: str = "") -> dict[str, Any]:
         """Return a page of how the app's objects stand."""
-        known = Known(self.inventory, self._tools.observer, self._failures, self._strays)
-        return page(known, after=after, key=key)
+        return page(Known(self.inventory, self._tools.observer, self._failures, self._strays), after=after, key=key)
 
     def is_suspended(self) -> bool:
         """Tell whether nothing is written for now."""
@@ -288,6 +288,7 @@ class Target:
         if trigger == "release":
             self.standing.since = now
         self._due.concluded(account, self.options, now, self._tools.deletes_from())
+        self._tools.alarms.look_out(self.app, self._due.in_the_way, self.look_again)
         self._due.look_at = self._fights.ends_at(account.contested)
         if account.contested and release == self.release:
             text = f"somebody changes {account.contested[0]} back again and again"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from services.applier.alarms import Alarms
 from services.applier.company import Company
 from services.applier.content import Content
 from services.applier.documents import ReleaseDocument
@@ -109,6 +110,7 @@ class Tools:
     events: Events
     desires: Desires
     company: Company
+    alarms: Alarms
     pace: Pace
     digest_key: bytes
     redaction: Redaction

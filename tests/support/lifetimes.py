@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
+from services.applier.alarms import Alarms
 from services.applier.cluster import cluster_here, confirm_cluster
 from services.applier.company import Company
 from services.applier.content import BUNDLES, Content
@@ -239,6 +240,7 @@ class World:
             events=Events(session, HOME, lease.fence, storage.reference),
             desires=Desires(),
             company=Company(self.targets),
+            alarms=Alarms(session, mapper),
             pace=PACE,
             digest_key=b"1" * 32,
             redaction=Redaction(b"1" * 32),
