@@ -12,10 +12,25 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, Table, Text, event, false, make_url, true, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    event,
+    false,
+    inspect,
+    make_url,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateColumn
 
 from shared.core.canonical import decode, encode
 from shared.errors import TransientError
@@ -41,7 +56,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, program: str, url: str, tables: MetaData, readers: int) -> AsyncIterator[Database]:
-        """Open the database of `program` at an SQLAlchemy URL and make the tables that it lacks.
+        """Open the database of `program` at an SQLAlchemy URL and make the tables and columns that it lacks.
 
         Raises:
             StoreUnavailableError: it does not answer.
@@ -50,7 +65,7 @@ class Database:
         database = cls(program, writer, reader)
         try:
             async with database.writing() as connection:
-                await connection.run_sync(tables.create_all)
+                await connection.run_sync(_complete, tables)
             yield database
         finally:
             await reader.dispose()
@@ -76,6 +91,18 @@ class Database:
             yield
         except DBAPIError as error:
             raise StoreUnavailableError(f"the {self.program}'s database did not answer: {error.orig}") from error
+
+
+def _complete(connection: Connection, tables: MetaData) -> None:
+    """Make what an older version did not know; every column that may come later has a default, or may be null."""
+    tables.create_all(connection)
+    known = inspect(connection)
+    for table in tables.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                written = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {written}")
 
 
 def upsert(
