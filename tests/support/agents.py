@@ -81,6 +81,7 @@ class Pen:
         self.status: Status | None = None
         self.news = asyncio.Condition()
         self.known: dict[str, set[str]] = {}
+        self.wait_s = WAIT_S
 
     def key_set(self, *keys, version=1, revoked=()):
         public = [bytes(each.verify_key) for each in keys or (self.key,)]
@@ -188,7 +189,7 @@ class Pen:
 
     async def until(self, told):
         """Wait until `told` returns something true about what was heard, and return that."""
-        async with asyncio.timeout(WAIT_S), self.news:
+        async with asyncio.timeout(self.wait_s), self.news:
             while not (found := told()):
                 await self.news.wait()
             return found
