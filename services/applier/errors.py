@@ -318,7 +318,8 @@ _HINTS: Mapping[ErrorClass, str] = {
     ErrorClass.UNKNOWN_KIND: "deliver the kind's definition first, or use a version that this cluster serves",
     ErrorClass.WEBHOOK: "an admission policy of this cluster refuses the object: see its message",
     ErrorClass.WEBHOOK_DOWN: "the webhook's backend does not answer; it is tried again",
-    ErrorClass.TOO_LARGE: "split the object: a cluster stores at most 1.5 MiB in one",
+    ErrorClass.TOO_LARGE: "split the object: a cluster stores at most 1.5 MiB in one, with what others keep in it and "
+    "whose each field is",
 }
 
 
