@@ -15,7 +15,6 @@ pytestmark = pytest.mark.cluster
 
 AGENT = "towline-applier/"
 LABEL, OWNER = "towline.dev/agent", "towline.dev/owner"
-WAIT_S = 120.0
 
 
 @pytest.fixture
@@ -27,7 +26,6 @@ async def server(control_plane):
 @pytest.fixture
 async def home(own_agent, engines, trees_of, replay):
     """The agent, and the cluster's objects one commit ago and now."""
-    own_agent.wait_s = WAIT_S
     trees = list(trees_of(replay("bjw-s-home-ops")))[-2:]
     before, now = [await engines.render(home_ops_inputs(tree)) for tree in trees]
     definitions = definitions_for([*before, *now])

@@ -128,7 +128,7 @@ async def test_objects_that_client_side_apply_could_not_take_are_applied_and_hea
 async def test_an_object_that_the_server_cannot_store_fails_alone_with_its_size(real_agent, api_server, sized):
     """E2, E7: by what it takes to remember who owns each item, which nobody sees beforehand."""
     place, (group, options) = api_server.namespace, sized
-    too_long = register(group, place, "long", 30_000)
+    too_long = register(group, place, "long", 24_000)
     objects = [config_map("one", place), register_of(group, 1), too_long, register(group, place, "short", 3)]
     await real_agent.release("web", objects, options=options)
     report = await real_agent.reported(generation=1)

@@ -6,6 +6,7 @@ TOWLINE_REQUIRE_CLUSTER=1 makes them fail instead.
 
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,15 @@ import pytest_asyncio
 
 from services.applier.kube.credentials import FixedCredentials, ask_child
 from tests.support import control_plane_build
-from tests.support.agents import RealCluster, holding_pen, running
+from tests.support.agents import QUICK_AGENT, RealCluster, holding_pen, running
 from tests.support.api_server import asking
 from tests.support.control_plane import running_control_plane
 
 CONTEXT = "TOWLINE_TEST_CLUSTER"
 REQUIRED = "TOWLINE_REQUIRE_CLUSTER"
+WAIT_S = 120.0
+"""A real API server that shares two cores with its etcd and the tests has its bad moments."""
+PACE = replace(QUICK_AGENT, wait_kind_s=60.0)
 
 
 def need_control_plane():
@@ -73,7 +77,8 @@ async def real_agent(bus_server, api_server, cluster_access, tmp_path):
     """The pen of an agent that runs in the shared cluster; its things are in a namespace of the test's own."""
     cluster = await cluster_of(api_server, cluster_access)
     async with holding_pen(bus_server, cluster, tmp_path) as pen:
-        async with running(pen.settings(cluster, namespace=f"towline-{cluster.name}")):
+        pen.wait_s = WAIT_S
+        async with running(pen.settings(cluster, namespace=f"towline-{cluster.name}", pace=PACE)):
             yield pen
         await api_server.ask("DELETE", f"/api/v1/namespaces/towline-{cluster.name}")
 
@@ -83,5 +88,6 @@ async def own_agent(bus_server, control_plane, tmp_path):
     """The pen of an agent that runs in the test's own control plane."""
     async with asking(FixedCredentials(control_plane.access)) as server:
         cluster = await cluster_of(server, control_plane.access)
-    async with holding_pen(bus_server, cluster, tmp_path) as pen, running(pen.settings(cluster)):
+    async with holding_pen(bus_server, cluster, tmp_path) as pen, running(pen.settings(cluster, pace=PACE)):
+        pen.wait_s = WAIT_S
         yield pen
