@@ -25,7 +25,7 @@ REACH = 5_000
 """So far from zero waves and weights of hooks count; phases lie further apart than that."""
 _PLACES = {Phase.BEFORE: -10_000, Phase.DURING: 0, Phase.AFTER: 10_000, Phase.RESCUE: 20_000}
 # One hook may have several tools' names: the first one counts, and that is no disagreement.
-_OF_HOOKS = frozenset({"phase", "first", "ends", "weight", "left_out"})
+_OF_HOOKS = frozenset({"phase", "first", "leaving", "ends", "weight", "left_out"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,17 @@ class _Reading:
 
 
 def _policy(said: Mapping[str, Any]) -> Policy:
-    """Return the policy, its hook and wave put together."""
-    fields = {name: value for name, value in said.items() if name not in {"phase", "first", "ends", "weight"}}
+    """Return the policy, its hooks and waves put together."""
+    fields = {name: value for name, value in said.items() if name == "left_out" or name not in _OF_HOOKS}
+    ends = said.get("ends", frozenset({HookEnd.BEFORE_CREATION}))
+    wave, weight = said.get("wave"), said.get("weight", 0)
     if phase := said.get("phase"):
-        ends = said.get("ends", frozenset({HookEnd.BEFORE_CREATION}))
         fields["hook"] = Hook(phase, ends, said.get("first"))
-        fields["wave"] = _hook_wave(phase, said.get("wave", said.get("weight", 0)))
+        fields["wave"] = _hook_wave(phase, weight if wave is None else wave)
         fields["recreate"] = HookEnd.BEFORE_CREATION in ends
+    if leaving := said.get("leaving"):
+        fields["removal"] = tuple(Hook(each, ends) for each in leaving)
+        fields["weight"] = weight if wave is None or abs(wave) > REACH else wave
     return Policy(**fields)
 
 

@@ -17,7 +17,7 @@ from shared.core.durations import seconds
 from shared.core.objects import ObjectKey
 
 Said = Mapping[str, Any]
-"""Fields of `Policy`, the parts of its hook (`phase`, `first`, `ends`, `weight`), and a `note` for the reader of reports."""
+"""Fields of `Policy`, the parts of its hooks (`phase`, `first`, `leaving`, `ends`, `weight`), and a `note` for people."""
 
 
 class UnknownValueError(ValueError):
@@ -169,13 +169,14 @@ _HELM_EVENTS = {
     "post-install": (Phase.AFTER, True),
     "post-upgrade": (Phase.AFTER, False),
 }
+_LEAVING = {"predelete": Phase.LEAVING, "postdelete": Phase.LEFT}
 
 
 def _argo_hook(text: str, _: str) -> Said:
     events = [event.lower() for event in _words(text)]
     phases = [_PHASES[event] for event in events if event in _PHASES]
     if "skip" in events:
-        return {"phase": None, "left_out": "it asks to be skipped"}
+        return {"phase": None, "leaving": (), "left_out": "it asks to be skipped"}
     return _hook(phases[0] if phases else None, text, several=len(set(phases)) > 1)
 
 
@@ -191,10 +192,13 @@ def _helm_hook(text: str, _: str) -> Said:
 
 
 def _hook(phase: Phase | None, text: str, *, first: bool | None = None, several: bool) -> Said:
-    if phase is None:
-        return {"phase": None, "left_out": f"no delivery runs the hook {text[:40]!r}"}
-    note = {"note": f"names several phases: it runs in {phase.value} only"} if several else {}
-    return {"phase": phase, "first": first, "left_out": "", **note}
+    """Return when a hook runs: in one phase of a delivery at most, and in those of a removal that it names (F13)."""
+    events = {event.lower().replace("-", "") for event in _words(text)}
+    leaving = tuple(found for event, found in _LEAVING.items() if event in events)
+    if phase is None and not leaving:
+        return {"phase": None, "leaving": (), "left_out": f"nothing here runs the hook {text[:40]!r}"}
+    note = {"note": f"names several phases: it runs in {phase.value} only"} if several and phase else {}
+    return {"phase": phase, "first": first, "leaving": leaving, "left_out": "", **note}
 
 
 def _ends(text: str, _: str) -> Said:

@@ -100,7 +100,8 @@ class Desire:
         for app in sorted(set(headers) - set(releases.releases) - self._missing):
             self._missing.add(app)
             log.warning("app_not_in_roster", app=app, effect="it is kept as it is")
-        live = [each.bundle.blob.digest for each in releases.releases.values() if each.bundle]
+        named = (found for each in releases.releases.values() for found in (each.bundle, each.last))
+        live = [found.blob.digest for found in named if found]
         past = [name for header in headers.values() for name in past_of(header)]
         await self.content.forget_others([*live, *self._running(releases.releases)], past)
         self.reporting.changed()

@@ -74,6 +74,8 @@ class ReleaseDocument:
     removed: bool = False
     """A tombstone: take this app off."""
     bundle: Bundle | None = None
+    last: Bundle | None = None
+    """Of a tombstone: what ran before, and holds the hooks for the removal."""
     previous: str = ""
     provenance: tuple[Origin, ...] = ()
     deletes: frozenset[str] = frozenset()
@@ -322,7 +324,7 @@ def _release(read: _Part) -> ReleaseDocument:
     state = read.text("state", "present")
     if state not in {"present", "removed"}:
         raise DocumentError(f"{read.where}: state: is neither present nor removed")
-    bundle = read.part_or_none("bundle")
+    bundle, last = read.part_or_none("bundle"), read.part_or_none("last")
     if (state == "present") != (bundle is not None):
         raise DocumentError(f"{read.where}: a present release has a bundle, a removed one has none")
     return ReleaseDocument(
@@ -331,6 +333,7 @@ def _release(read: _Part) -> ReleaseDocument:
         generation=read.number("generation"),
         removed=state == "removed",
         bundle=_bundle(bundle) if bundle else None,
+        last=_bundle(last) if last else None,
         previous=read.text("previous", ""),
         provenance=tuple(_origin(part) for part in read.parts("provenance")),
         deletes=frozenset(read.words("deletes")),

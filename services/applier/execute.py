@@ -6,13 +6,14 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import assert_never
 
 import structlog
 
 from services.applier.crds import defined_by
 from services.applier.errors import ErrorClass, Failure
-from services.applier.hooks import ends, hooks_of
+from services.applier.hooks import ends, hooks_of, phase_at, phases
 from services.applier.options import Options
 from services.applier.plan import prune_obstacle
 from services.applier.planned import (
@@ -33,9 +34,11 @@ from services.applier.planned import (
     Stage,
     Step,
 )
+from services.applier.policy import Phase
 from services.applier.requests import StepFailedError
 from services.applier.steps import Steps
 from shared.core.objects import ObjectKey
+from shared.core.status import Health
 from shared.errors import TowlineError
 
 WORKERS = 16
@@ -57,6 +60,8 @@ class Execution:
     """Tells whether something newer waits: no further stage begins."""
     healthy: Callable[[Iterable[ObjectKey], float], Awaitable[str]]
     """Waits until these objects do well, for so many seconds; returns why they do not."""
+    remember: Callable[[Mapping[ObjectKey, Outcome]], Awaitable[None]]
+    """Stores what became of hooks, before anything follows from it that cannot be undone (K3)."""
     outcomes: dict[ObjectKey, Outcome] = field(default_factory=dict)
     """What is in it from the start was refused beforehand, and is not tried (D4)."""
     _unwaited: frozenset[ObjectKey] = field(init=False)
@@ -87,48 +92,59 @@ class Execution:
     async def _rescue(self) -> None:
         """Run the hooks that are for a delivery that failed (K2)."""
         for stage in self.todo.rescues:
-            await self._stage(stage)
+            await self._stage(stage, whatever=True)
             await self._hooks_ended(hooks_of(stage.steps))
+        await self._cleared(self.todo.rescues)
 
     async def _applies(self) -> bool:
         """Run the applies; tell whether the end was reached."""
         why = ""
-        wave: list[ObjectKey] = []
-        hooks: list[Making] = []
-        for index, stage in enumerate(self.todo.applies):
-            if index and stage.wave != self.todo.applies[index - 1].wave:
-                why = why or await self._wave_ended(wave, hooks)
-                wave, hooks = [], []
-            if not why and self.superseded():
-                why = SUPERSEDED
-            if why:
-                self._block(stage, why)
-                continue
-            await self._stage(stage)
-            wave += [each.key for each in stage.steps]
-            hooks += hooks_of(stage.steps)
-            if self.options.stops and self._failed(wave):
-                why = STOPPED
-        why = why or await self._wave_failed(wave, hooks)
+        for phase, stages in phases(self.todo.applies):
+            if phase is Phase.AFTER and not why and any(hooks_of(stage.steps) for stage in stages):
+                why = await self._all_well()
+            why = await self._phase(stages, why)
+            await self._cleared(stages)
         for stage in self.todo.prunes if why else ():
             self._block(stage, why)
         return not why
 
-    async def _wave_ended(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
-        """Return why the next wave must not begin (E7, C9, K2)."""
-        if why := await self._wave_failed(wave, hooks):
-            return why
-        if waiting := [key for key in wave if isinstance(self.outcomes.get(key), Deferred)]:
-            return f"{waiting[0]} waits"
-        ended = {step.key for step in hooks}
-        awaited = [key for key in wave if key not in self._unwaited | ended]
-        return await self.healthy(awaited, self.options.timeout_s) if self.options.wait else ""
+    async def _phase(self, stages: Iterable[Stage], why: str) -> str:
+        """Run the waves of a phase; return why the next phase must not begin."""
+        for number, wave in groupby(stages, key=lambda stage: stage.wave):
+            steps: list[Step] = []
+            for stage in wave:
+                why = why or (SUPERSEDED if self.superseded() else "")
+                if why:
+                    self._block(stage, why)
+                    continue
+                await self._stage(stage)
+                steps += stage.steps
+                if self.options.stops and self._failed(each.key for each in steps):
+                    why = STOPPED
+            why = why or await self._wave_ended(steps, last=number == self.todo.applies[-1].wave)
+        return why
 
-    async def _wave_failed(self, wave: list[ObjectKey], hooks: list[Making]) -> str:
+    async def _all_well(self) -> str:
+        """Return what does not do well of all that was delivered: only then hooks may run that come after it (K2)."""
+        delivered = (
+            step for stage in self.todo.applies if phase_at(stage.wave) is Phase.DURING for step in stage.steps
+        )
+        hooks = {step.key for stage in self.todo.applies for step in hooks_of(stage.steps)}
+        awaited = [step.key for step in delivered if step.key not in self._unwaited | hooks]
+        return await self.healthy(awaited, self.options.timeout_s)
+
+    async def _wave_ended(self, steps: list[Step], *, last: bool) -> str:
+        """Return why nothing more may begin (E7, C9, K2); after the last wave nobody waits for health."""
+        hooks = hooks_of(steps)
         if why := await self._hooks_ended(hooks):
             return why
-        failed = self._failed(wave)
-        return f"{failed[0]} failed" if failed else ""
+        if failed := self._failed(step.key for step in steps):
+            return f"{failed[0]} failed"
+        if waiting := [step.key for step in steps if isinstance(self.outcomes.get(step.key), Deferred)]:
+            return f"{waiting[0]} waits"
+        ended = {step.key for step in hooks}
+        awaited = [step.key for step in steps if step.key not in self._unwaited | ended]
+        return await self.healthy(awaited, self.options.timeout_s) if self.options.wait and not last else ""
 
     async def _hooks_ended(self, hooks: list[Making]) -> str:
         """Wait for hooks, whatever else is not waited for; return which did not succeed (K6)."""
@@ -140,23 +156,36 @@ class Execution:
             if why and self.superseded():
                 # It goes on by itself, and is waited for when this bundle is run again.
                 self.outcomes[step.key] = Blocked(SUPERSEDED)
-                continue
-            if why:
-                self.outcomes[step.key] = Failed(Failure(ErrorClass.HOOK, "it did not succeed"), made.uid)
-            if ends(step, failed=bool(why)):
-                await self._one(Prune(step.key, step.wanted.version, made.uid))
+            elif why:
+                self.outcomes[step.key] = Failed(Failure(ErrorClass.HOOK, self._trouble(step.key)), made.uid)
+        if any(isinstance(self.outcomes.get(step.key), Applied | Failed) for step in hooks):
+            await self.remember(self.outcomes)
         bad = [step.key for step in hooks if not isinstance(self.outcomes.get(step.key), Applied)]
         return f"hook {bad[0]} did not succeed" if bad else ""
 
-    async def _stage(self, stage: Stage) -> None:
-        """Run the steps of a stage, some at a time."""
+    def _trouble(self, key: ObjectKey) -> str:
+        """Return how a hook failed, as its object says."""
+        status = self.steps.observer.healths.status(key)
+        late = status is not None and status.health is not Health.FAILED
+        what = "it did not end in time" if late else "it did not succeed"
+        return f"{what}: {status.message}" if status is not None and status.message else what
+
+    async def _cleared(self, stages: Iterable[Stage]) -> None:
+        """Delete the hooks of a phase that ask for it, now that its outcome is known (K4)."""
+        for step in (step for stage in stages for step in hooks_of(stage.steps)):
+            made = self.outcomes.get(step.key)
+            if isinstance(made, Applied | Failed) and made.uid and ends(step, failed=isinstance(made, Failed)):
+                await self._one(Prune(step.key, step.wanted.version, made.uid))
+
+    async def _stage(self, stage: Stage, *, whatever: bool = False) -> None:
+        """Run the steps of a stage, some at a time; `whatever` failed before, where that stops others."""
         waiting = iter(stage.steps)
 
         async def work() -> None:
             for step in waiting:
                 if isinstance(step, Skip) or step.key in self.outcomes:
                     continue
-                if self.options.stops and self._failed(self.outcomes):
+                if self.options.stops and not whatever and self._failed(self.outcomes):
                     self.outcomes[step.key] = Blocked(STOPPED)
                 else:
                     self.outcomes[step.key] = await self._one(step)

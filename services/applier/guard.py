@@ -41,6 +41,10 @@ class HoldReason(StrEnum):
     """The objects themselves ask for a person (F15)."""
     RECOVERED = "Recovered"
     """The inventory was lost and found again by our marks (M7)."""
+    HOOKS_UNKNOWN = "HooksUnknown"
+    """What has to run before an app is removed cannot be had (F13)."""
+    HOOK_FAILED = "HookFailed"
+    """It did not succeed."""
 
 
 @dataclass(frozen=True, slots=True)

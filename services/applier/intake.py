@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
@@ -13,9 +13,11 @@ from services.applier.compat import Asked, asked
 from services.applier.compat_names import NAMES
 from services.applier.crds import CRD
 from services.applier.edges import arranged
+from services.applier.hooks import attempt, nameless
 from services.applier.limits import is_encrypted, size_trouble
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
-from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Policy, Renew
+from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Phase, Policy, Renew
+from services.applier.removal import NO_HOOKS, Farewell
 from services.applier.state import Inventory, Wanted
 from services.applier.tenancy import ServiceAccount, Tenancy
 from shared.core.canonical import encode
@@ -49,10 +51,19 @@ class Place:
     compat: bool = True
     bundle: str = ""
     """The bundle's digest."""
+    phase: Phase | None = None
+    """Of a removal: which of its hooks are taken, and nothing else."""
+    removal: str = ""
+    """Its number."""
     tenancy: Tenancy = field(default_factory=Tenancy)
     """Within which fences."""
     strangers: AbstractSet[str] = frozenset()
     """Apps of other tenants."""
+
+    @property
+    def run(self) -> str:
+        """Return what hooks are made for, as they say themselves."""
+        return f"{self.phase}/{self.removal}/{self.bundle}" if self.phase else self.bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,7 @@ class Intake:
     warnings: tuple[str, ...] = ()
     account: ServiceAccount | None = None
     """As whom it is applied; None: as the agent itself."""
+    farewell: Farewell = NO_HOOKS
 
 
 def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> Intake:
@@ -82,7 +94,7 @@ def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> I
     taking.check()
     if place.create_namespace:
         taking.add_namespace()
-    return Intake(taking.wanted, tuple(taking.warnings))
+    return Intake(taking.wanted, tuple(taking.warnings), farewell=Farewell(brought=taking.brought))
 
 
 @dataclass(slots=True)
@@ -97,12 +109,20 @@ class _Taking:
     scopes: dict[tuple[str, str], bool] = field(default_factory=dict)
     """What the CRDs of this bundle say."""
     count: int = 0
+    brought: bool = False
+    """There are hooks for the app's removal: checked like all, to be applied then."""
 
     def take(self, manifest: Manifest, *, kind_known: bool = True) -> bool:
         """Take one object; False: its scope may become known by a later object."""
         self.count += kind_known
         asks = _asked(manifest, self.place)
-        manifest = _named(manifest, asks.policy, self.place)
+        if self.place.phase:
+            policy = asks.policy.at_removal(self.place.phase)
+            if policy is None:
+                return True
+            asks = replace(asks, policy=policy)
+        stem = _stem(manifest, asks.policy)
+        manifest = self._named(manifest, asks.policy, stem)
         if trouble := _identity_trouble(manifest):
             self.refuse("object.identity", f"object {self.count} of the bundle {trouble}")
             return True
@@ -122,7 +142,7 @@ class _Taking:
         key = key._replace(namespace=key.namespace or self.place.namespace if namespaced else "")
         self._check_tenancy(key, asks.policy)
         before = self.inventory.entries.get(key)
-        self._add(manifest, before.key if before else interned(key), asks)
+        self._add(manifest, before.key if before else interned(key), asks, stem)
         return True
 
     def _leave_out(self, key: ObjectKey, why: str) -> None:
@@ -143,7 +163,18 @@ class _Taking:
         if isinstance(names, Mapping):
             self.scopes[str(spec.get("group")), str(names.get("kind"))] = spec.get("scope") != "Cluster"
 
-    def _add(self, manifest: Manifest, key: ObjectKey, asks: Asked) -> None:
+    def _named(self, manifest: Manifest, policy: Policy, stem: str) -> Manifest:
+        """Return a hook that leaves its name to the API server with one that a cut off attempt shares with the next (A6, K7)."""
+        if not stem:
+            return manifest
+        hook = policy.hook or policy.removal[0]
+        kind = group_of(str(manifest.get("apiVersion"))), str(manifest.get("kind"))
+        beginning = nameless(stem, self.place.bundle, hook.phase)
+        name = f"{beginning}{attempt(beginning, kind, self.inventory.entries.values())}"
+        others = {each: value for each, value in manifest["metadata"].items() if each != "generateName"}
+        return {**manifest, "metadata": {**others, "name": name}}
+
+    def _add(self, manifest: Manifest, key: ObjectKey, asks: Asked, stem: str) -> None:
         if key_of(manifest).namespace and not key.namespace:
             self.warnings.append(f"{key} is cluster-scoped: its namespace was left out")
         metadata = manifest["metadata"]
@@ -152,7 +183,7 @@ class _Taking:
         self.warnings += [f"{key}: {warning}" for warning in asks.warnings]
         for code, text in asks.refusals:
             self.refuse(code, f"{key}: {text}")
-        run = self.place.bundle if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
+        run = self.place.run if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
         plain = placed(manifest, key.namespace)
         body = encode(marked(plain, self.place.cluster, self.place.app, run))
         if trouble := size_trouble(key, manifest, body):
@@ -175,9 +206,12 @@ class _Taking:
             policy=asks.policy,
             bodied=is_bodied(manifest),
             run=run,
+            stem=stem,
         )
         self._check_emptied(found)
-        self._put(found)
+        self.brought = self.brought or bool(asks.policy.removal)
+        if asks.policy.hook or not asks.policy.removal:
+            self._put(found)
 
     def _put(self, found: Wanted) -> None:
         alias = found.key._replace(group=_ALIASES.get(found.key.group, found.key.group))
@@ -267,11 +301,10 @@ def _asked(manifest: Manifest, place: Place) -> Asked:
     return asked(notes or {}, labels or {}, kind=str(manifest.get("kind") or ""), compat=place.compat)
 
 
-def _named(manifest: Manifest, policy: Policy, place: Place) -> Manifest:
-    """Return a hook that leaves its name to the API server with one that is the same in every attempt (A6, K7)."""
-    metadata = manifest.get("metadata") or {}
-    if policy.hook is None or metadata.get("name") or not isinstance(metadata.get("generateName"), str):
-        return manifest
-    others = {name: value for name, value in metadata.items() if name != "generateName"}
-    name = f"{metadata['generateName']}{place.bundle[:8]}-{policy.hook.phase.lower()}"
-    return {**manifest, "metadata": {**others, "name": name}}
+def _stem(manifest: Manifest, policy: Policy) -> str:
+    """Return how the name is to begin of a hook that leaves it to the API server; empty: it has one."""
+    metadata = manifest.get("metadata")
+    if not (policy.hook or policy.removal) or not isinstance(metadata, Mapping) or metadata.get("name"):
+        return ""
+    stem = metadata.get("generateName")
+    return stem if isinstance(stem, str) else ""

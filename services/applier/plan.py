@@ -14,8 +14,8 @@ from dataclasses import replace
 from services.applier.adoption import Claimant, is_shared, objection
 from services.applier.crds import defined_by
 from services.applier.documents import ReleaseDocument
-from services.applier.guard import AGENT
-from services.applier.hooks import is_over, is_rescue, run_step
+from services.applier.guard import AGENT, Held, HoldReason
+from services.applier.hooks import hooks_of, in_order, is_over, is_rescue, predecessors, rerun, run_step
 from services.applier.options import Conflicts, Drift, Options
 from services.applier.order import place_of, staged
 from services.applier.planned import (
@@ -38,6 +38,7 @@ from services.applier.planned import (
     Step,
 )
 from services.applier.prune import Leaving, leaving
+from services.applier.removal import NO_HOOKS, Farewell, begun, scope_of, waiver
 from services.applier.settle import prune_obstacle, remembered, settled
 from services.applier.state import NOT_READ, Absent, Entry, Inventory, Live, Present, Unknown, Wanted, Why
 from services.applier.takeover import is_written_over
@@ -84,6 +85,7 @@ def plan(
     shared: Mapping[ObjectKey, str] | None = None,
     incomplete: str = "",
     home: str = AGENT,
+    farewell: Farewell = NO_HOOKS,
 ) -> Plan:
     """Return what to do so that the cluster holds `desired` and nothing else of this app.
 
@@ -102,31 +104,67 @@ def plan(
         shared: their content, where two apps may want the very same object.
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
         home: the agent's namespace.
+        farewell: the hooks of the app's removal.
     """
-    wanted = {} if release.removed else desired
-    crds = defined_by(wanted.values())
+    scope = scope_of(desired, farewell, inventory.entries, release)
     claimant = Claimant(release.app, cluster, options.adopt, others, apps, shared or {})
+    steps, rescues = _applying(scope.wanted, live, inventory, claimant, options, bundle=bundle_of(release))
+    cleared = predecessors(steps.values(), inventory.entries, live)
+    first = {step.key for stage in cleared for step in stage.steps}
+    going = leaving(
+        Leaving(
+            wanted={} if release.removed else scope.wanted,
+            live=live,
+            inventory=replace(
+                inventory, entries={key: each for key, each in scope.leaving.items() if key not in first}
+            ),
+            release=release,
+            options=options,
+            others=others,
+            trouble=_trouble(steps, farewell.unknown or incomplete),
+            home=home,
+        )
+    )
+    if release.removed and scope.leaving and not (going.begins or going.suppressed):
+        steps, cleared = {}, ()  # all that would go waits for a person: hooks wait with it
+    excused = waiver(inventory.header, release) if release.removed and (steps or farewell.unknown) else ""
+    return Plan(
+        claim=_claim({**steps, **rescues}, begun(inventory, scope, farewell, release), release, key, going.approved),
+        applies=in_order((*cleared, *_stages(steps.values(), scope.wanted))),
+        prunes=going.stages,
+        rescues=_stages(rescues.values(), scope.wanted),
+        held=Held(HoldReason.HOOKS_UNKNOWN, (), excused) if farewell.unknown else going.held,
+        suppressed=going.suppressed,
+        waiver=excused,
+    )
+
+
+def _applying(
+    wanted: Mapping[ObjectKey, Wanted],
+    live: Mapping[ObjectKey, Live],
+    inventory: Inventory,
+    claimant: Claimant,
+    options: Options,
+    *,
+    bundle: str,
+) -> tuple[dict[ObjectKey, Step], dict[ObjectKey, Step]]:
+    """Return the steps for what is wanted, and those for the hooks that are for failures only."""
+    crds = defined_by(wanted.values())
     steps: dict[ObjectKey, Step] = {}
     rescues: dict[ObjectKey, Step] = {}
     for found in wanted.values():
-        entry = inventory.entries.get(found.key)
+        entry, state = inventory.entries.get(found.key), live.get(found.key, NOT_READ)
         if is_rescue(found):
-            rescues[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
-        elif is_over(found, entry, inventory.header, bundle_of(release)):
+            rescues[found.key] = _apply_step(found, state, entry, options, claimant)
+        elif is_over(found, entry, inventory.header, bundle):
             steps[found.key] = Skip(found.key, SkipReason.UNCHANGED)
         elif _arrives(found, live, crds):
             steps[found.key] = Create(found, force=_forces(options))
         else:
-            steps[found.key] = _apply_step(found, live.get(found.key, NOT_READ), entry, options, claimant)
-    going = leaving(Leaving(wanted, live, inventory, release, options, others, _trouble(steps, incomplete), home))
-    return Plan(
-        claim=_claim({**steps, **rescues}, inventory, release, key, going.approved),
-        applies=_stages(steps.values(), wanted),
-        prunes=going.stages,
-        rescues=_stages(rescues.values(), wanted),
-        held=going.held,
-        suppressed=going.suppressed,
-    )
+            steps[found.key] = _apply_step(found, state, entry, options, claimant)
+    if hooks_of(steps.values()):
+        rescues = {key: rerun(step, wanted[key], live.get(key, NOT_READ)) for key, step in rescues.items()}
+    return steps, rescues
 
 
 def _stages(steps: Iterable[Step], wanted: Mapping[ObjectKey, Wanted]) -> tuple[Stage, ...]:

@@ -193,6 +193,8 @@ class Plan:
     suppressed: str = ""
     """Why nothing is pruned in this run, whatever else happens; empty: pruning is possible."""
     warnings: tuple[str, ...] = ()
+    waiver: str = ""
+    """Of a removal that turns on hooks: what an approval must name so that it goes on without them (F13)."""
 
     @property
     def writes(self) -> bool:

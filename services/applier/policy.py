@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.applier.options import Drift
@@ -40,6 +40,10 @@ class Phase(StrEnum):
     AFTER = "PostSync"
     RESCUE = "SyncFail"
     """When the delivery failed (K2)."""
+    LEAVING = "PreDelete"
+    """When its app is removed, before the first object goes (F13)."""
+    LEFT = "PostDelete"
+    """When its app is removed, after the last object is gone."""
 
 
 class HookEnd(StrEnum):
@@ -102,6 +106,10 @@ class Policy:
     hook: Hook | None = None
     on_rollback: bool = False
     """A hook that runs in an automatic rollback, too (L2)."""
+    removal: tuple[Hook, ...] = ()
+    """How it runs when its app is removed; without a `hook` it has no other place (F13)."""
+    weight: int = 0
+    """Its wave among the hooks of a removal."""
     depends_on: tuple[ObjectKey, ...] = ()
     groups: tuple[str, ...] = ()
     """Names under which others may depend on it."""
@@ -113,6 +121,13 @@ class Policy:
     def leaves(self, *, removed: bool) -> Leave:
         """Return what becomes of the object; `removed`: its whole app goes."""
         return self.delete if removed else self.prune
+
+    def at_removal(self, phase: Phase) -> Policy | None:
+        """Return the policy that counts in a phase of the app's removal; None: it does not run then."""
+        hook = next((each for each in self.removal if each.phase is phase), None)
+        if hook is None:
+            return None
+        return replace(self, hook=hook, wave=self.weight, recreate=HookEnd.BEFORE_CREATION in hook.ends)
 
 
 NOTHING = Policy()

@@ -61,6 +61,11 @@ class Going:
     approved: Mapping[ObjectKey, str]
     """Deletions that a person released, and the approval that did: to be remembered before the first of them."""
 
+    @property
+    def begins(self) -> bool:
+        """Tell whether any object goes now."""
+        return any(not isinstance(step, Skip) for stage in self.stages for step in stage.steps)
+
 
 def leaving(known: Leaving) -> Going:
     """Return the steps for every object of the inventory that is not wanted any more."""
@@ -97,20 +102,22 @@ def _step(entry: Entry, known: Leaving, uids: AbstractSet[str]) -> Step:
 
 
 def _present_step(entry: Entry, live: Present, known: Leaving) -> Step:
-    key = entry.key
+    key, removed = entry.key, known.release.removed
+    ignored, inhabited = live.asks(compat=known.options.compat).ignore, _inhabited(key, known)
     for reason, applies, detail in (
         (SkipReason.NOT_OURS, not is_ours(live, known.release.app, key), f"owner: {live.owner or 'none'}"),
         (SkipReason.KEPT, keeps(known.release, key), "a rollback deletes nothing of this kind"),
-        (SkipReason.IGNORED, live.asks(compat=known.options.compat).ignore, ""),
-        (SkipReason.KEPT, not (known.options.prune or known.release.removed), "prune is off for this app"),
-        (SkipReason.KEPT, _inhabited(key, known), "other objects of ours live in this namespace"),
+        (SkipReason.IGNORED, not removed and ignored, ""),
+        (SkipReason.KEPT, not (known.options.prune or removed), "prune is off for this app"),
+        (SkipReason.KEPT, not removed and inhabited, "other objects of ours live in this namespace"),
     ):
         if applies:
             return Skip(key, reason, detail)
-    removed = known.release.removed
     if live.deleting:
         return Prune(key, entry.version, live.uid, removed=removed)  # whoever asked for it, its end is waited for (F7)
-    if Leave.KEEP in _asks(entry, live, known) or _stays(entry, known) or (entry.hook and not removed):
+    # The end of its app is the end of what keeps an object in the inventory: it is given up, for the app has to go.
+    kept = ignored or inhabited if removed else entry.hook
+    if kept or Leave.KEEP in _asks(entry, live, known) or _stays(entry, known):
         return Orphan(key, entry.version, live.uid)
     propagation = live.asks(compat=known.options.compat).propagation or "Background"
     return Prune(key, entry.version, live.uid, propagation, live.resource_version, removed)
@@ -179,10 +186,12 @@ def _approved_before(pruned: AbstractSet[ObjectKey], known: Leaving) -> dict[Obj
 
 
 def _held(going: AbstractSet[ObjectKey], known: Leaving) -> Held | None:
+    # A hook may have a name that only this agent knows; that it goes with its app is what hooks are.
+    hooks = {str(key) for key in going if known.inventory.entries[key].hook}
     return guarded(
         going,
         len(known.inventory.entries),
-        known.release,
+        replace(known.release, deletes=known.release.deletes | hooks) if hooks else known.release,
         emptied=not (known.wanted or known.release.removed or known.options.allow_empty),
         recovered=known.inventory.header.recovered,
         confirmed=frozenset(key for key in going if Leave.CONFIRM in _asked(key, known)),

@@ -30,6 +30,7 @@ from services.applier.planned import Applied, Failed, Outcome, Plan, Skip, SkipR
 from services.applier.recovery import marked
 from services.applier.rehearsal import Rehearsal
 from services.applier.remains import Remains
+from services.applier.removal import NO_HOOKS, Farewell, goes_on
 from services.applier.renewal import renewed
 from services.applier.restraint import Fights, corrections, may_recreate
 from services.applier.state import Entry, Inventory, Live, Present, Wanted
@@ -41,6 +42,7 @@ from services.applier.tracking import is_ours
 from services.applier.turns import Turn
 from services.applier.wellness import Patience, waited
 from shared.core.objects import ObjectKey
+from shared.core.status import Result, Sync
 
 FIRST_LIST_S = 10.0
 """How long a new watch may take to list; after that objects are read one by one."""
@@ -86,7 +88,8 @@ class Run:
     account: ServiceAccount | None = None
     """As whom everything of the app is read and written; None: as the agent itself."""
     begun: Account | None = None
-    """The run before, whose deletions had to wait: whoever is told hears of both as one."""
+    """The run before, after which deletions had to wait, or a removal goes on: whoever is told hears of both as one."""
+    farewell: Farewell = NO_HOOKS
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -95,7 +98,7 @@ class Run:
         return Impersonating(self.tools.session, self.account.user) if self.account else self.tools.session
 
     async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
-        """Bring the cluster to `wanted`.
+        """Bring the cluster to `wanted`, or on the way to having nothing of the app.
 
         Raises:
             AccountMissingError: the app's service account does not exist; nothing was done.
@@ -103,6 +106,7 @@ class Run:
         """
         if self.account is not None:
             await confirm_account(self.tools.session, self.account)
+        wanted = {**wanted, **self.farewell.before, **self.farewell.after}
         live = await self._look(wanted, inventory)
         if skew := self.tools.session.clock.warning():
             self.warnings.append(skew)
@@ -110,7 +114,7 @@ class Run:
             inventory = Inventory(replace(inventory.header, recovered=True), lost)
             live = await self._look(wanted, inventory)
             self.warnings.append(f"the inventory was lost; {len(lost)} objects were found again by our marks")
-        incomplete = await self._incomplete()
+        incomplete = self.farewell.unknown or await self._incomplete()
         todo = plan(
             wanted,
             live,
@@ -124,6 +128,7 @@ class Run:
             shared=self.tools.desires.contents_of_others(self.app),
             incomplete=incomplete,
             home=self.tools.home,
+            farewell=self.farewell,
         )
         todo = renewed(todo, self.tools.renewals.take(self.app), wanted, live)
         todo, contested = self.fights.restrained(todo, time.monotonic())
@@ -150,7 +155,7 @@ class Run:
             self.warnings.extend(self.begun.warnings)
         return Account(
             inventory=after,
-            summary=summary(todo, outcomes, superseded=self.superseded()),
+            summary=self._summary(todo, outcomes, inventory, after),
             outcomes=outcomes,
             skipped=tuple(step.reason for step in todo.steps() if isinstance(step, Skip)),
             drift=drift,
@@ -193,6 +198,17 @@ class Run:
             changed=False,
         )
 
+    def _summary(
+        self, todo: Plan, outcomes: Mapping[ObjectKey, Outcome], before: Inventory, after: Inventory
+    ) -> Summary:
+        """Return the account of a run; one after which a removal goes on is no end, and nothing is told yet."""
+        pruned = self.begun.summary.counts.pruned if self.begun else 0
+        found = summary(todo, outcomes, superseded=self.superseded(), pruned=pruned)
+        unfinished = self.release.removed and goes_on(self.farewell, before.entries, after.entries)
+        if unfinished and found.result is Result.SUCCEEDED:
+            return replace(found, result=None, sync=Sync.APPLYING, reason="Removing")
+        return found
+
     def _recreates(self, wanted: Wanted) -> bool:
         return may_recreate(wanted, self.options, healing=self.healing)
 
@@ -202,6 +218,10 @@ class Run:
         if not todo.writes:
             return {}
         await self._claim(todo.claim, before)
+
+        async def remember(outcomes: Mapping[ObjectKey, Outcome]) -> None:
+            await self.tools.storage.write(settled(todo, outcomes), self.tools.accepted())
+
         execution = Execution(
             todo,
             Steps(
@@ -226,6 +246,7 @@ class Run:
             self.options,
             superseded=self.superseded,
             healthy=self._healthy,
+            remember=remember,
             outcomes=refused,
         )
         await execution.run()

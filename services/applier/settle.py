@@ -51,8 +51,9 @@ def settled(todo: Plan, outcomes: Outcomes) -> Inventory:
         if after is not None:
             entries[key] = after
     complete = all(_well(step, outcomes) for stage in todo.applies for step in stage.steps)
-    kept = {step.key for stage in todo.applies for step in stage.steps} | rescues.keys()
     header = todo.claim.header
+    # Of a removal nothing may be left, hooks neither.
+    kept = {step.key for stage in todo.applies for step in stage.steps} | rescues.keys() if header.bundle else set()
     if complete:
         confirmed = header.recovered and header.settled_bundle == header.bundle
         header = replace(header, settled_bundle=header.bundle, recovered=header.recovered and not confirmed)
@@ -110,4 +111,4 @@ def _well(step: Step, outcomes: Outcomes) -> bool:
     """Tell whether an object of the bundle is as it should be."""
     if isinstance(step, Skip):
         return step.reason in _WELL
-    return isinstance(outcomes.get(step.key), Applied)
+    return isinstance(outcomes.get(step.key), Gone | Released if isinstance(step, Prune) else Applied)

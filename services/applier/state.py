@@ -41,6 +41,8 @@ class Wanted:
     """False: created when absent and forgotten, as the app's namespace is."""
     run: str = ""
     """Of what is made anew for each bundle: which one this is for."""
+    stem: str = ""
+    """Of a hook that leaves its name to the API server: how that was to begin (K7)."""
 
     @property
     def api_version(self) -> str:
@@ -111,6 +113,12 @@ class Header:
     """Digest of the last approval that was taken: each works once."""
     past: str = ""
     """Digests of the blobs of the last bundles that were applied whole, the newest first, with spaces between (L1)."""
+    farewell: bool | None = None
+    """The bundle that was last claimed has hooks for the app's removal; None: nobody looked (F13)."""
+    removal: str = ""
+    """Number of the tombstone that began the present removal; empty: there is none."""
+    hookless: bool = False
+    """A person let the present removal go on without its hooks."""
 
 
 @dataclass(frozen=True, slots=True)

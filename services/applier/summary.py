@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from services.applier.errors import Failure
+from services.applier.errors import ErrorClass, Failure
+from services.applier.guard import Held, HoldReason
 from services.applier.planned import (
     Applied,
     Blocked,
@@ -56,9 +57,10 @@ class Summary:
     """Nothing else of this app is in the cluster."""
 
 
-def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bool = False) -> Summary:
-    """Return the account of a run of `todo` after these outcomes."""
+def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bool = False, pruned: int = 0) -> Summary:
+    """Return the account of a run of `todo` after these outcomes; `pruned`: so many went in a run before that counts too."""
     told = Counter(_word(step, outcomes.get(step.key)) for step in todo.steps())
+    told["pruned"] += pruned
     failures = sorted(_failures(todo, outcomes), key=lambda failure: failure.key)
     result, sync, reason = _judged(todo, outcomes, told, superseded=superseded)
     return Summary(
@@ -71,7 +73,7 @@ def summary(todo: Plan, outcomes: Mapping[ObjectKey, Outcome], *, superseded: bo
             **{word: told[word] for word in Counts.__dataclass_fields__ if word != "objects"},
         ),
         failures=tuple(failures),
-        hold=_hold(todo),
+        hold=_hold(todo, outcomes),
         settled=settled(todo, outcomes).header.settled,
     )
 
@@ -135,8 +137,11 @@ def _judged(
         return Result.SUPERSEDED, Sync.APPLYING, "Superseded"
     well = sum(told.get(word, 0) for word in ("created", "patched", "recreated", "unchanged", "pruned", "reowned"))
     if told.get("failed", 0):
-        result = Result.PARTIAL if well else Result.FAILED
-        return result, Sync.OUT_OF_SYNC, result.value.capitalize()
+        hooks = _failed_hooks(outcomes)
+        result = Result.PARTIAL if well and not hooks else Result.FAILED
+        # A removal stands still until its hooks succeed or somebody lets it go on without them.
+        sync = Sync.HELD if hooks and todo.waiver else Sync.OUT_OF_SYNC
+        return result, sync, result.value.capitalize()
     if unfinished := _unfinished(todo, outcomes):
         return unfinished
     drifted = any(isinstance(step, Skip) and step.reason is SkipReason.DRIFT_REPORTED for step in todo.steps())
@@ -158,8 +163,15 @@ def _deferred(outcomes: Mapping[ObjectKey, Outcome]) -> int:
     return sum(isinstance(outcome, Deferred) for outcome in outcomes.values())
 
 
-def _hold(todo: Plan) -> Hold | None:
+def _failed_hooks(outcomes: Mapping[ObjectKey, Outcome]) -> list[ObjectKey]:
+    failed = ((key, each) for key, each in outcomes.items() if isinstance(each, Failed))
+    return sorted(key for key, each in failed if each.failure.error is ErrorClass.HOOK)
+
+
+def _hold(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> Hold | None:
     held = todo.held
+    if todo.waiver and (hooks := _failed_hooks(outcomes)):
+        held = Held(HoldReason.HOOK_FAILED, tuple(hooks), todo.waiver)
     if held is None:
         return None
     return Hold(held.reason.value, tuple(str(key) for key in held.keys[:LISTED]), len(held.keys), held.approval)
@@ -173,7 +185,9 @@ def _message(
     parts = [counted or "nothing to do"]
     if failures:
         parts.append(f"{failures[0].key}: {failures[0].message or failures[0].code}"[:512])
-    if todo.held:
+    if todo.waiver and (_failed_hooks(outcomes) or (todo.held and not todo.held.keys)):
+        parts.append("nothing more is deleted until that is over, or somebody approves that the hooks are left out")
+    elif todo.held:
         parts.append(f"{len(todo.held.keys)} deletions wait for approval ({todo.held.reason})")
     if deferred := _deferred(outcomes):
         parts.append(f"{deferred} deletions wait until no earlier agent can be writing")

@@ -199,7 +199,7 @@ class Target:
         return ""
 
     async def _run(self, trigger: str) -> None:
-        started = _now()
+        started = datetime.now(UTC)
         release = self.release
         assert release is not None  # noqa: S101 - a trigger is only given with a release
         try:
@@ -273,6 +273,7 @@ class Target:
                 turn=turn,
                 account=taken.account,
                 begun=self._begun,
+                farewell=taken.farewell,
                 warnings=list(taken.warnings),
             )
             account = await run.run(taken.wanted, self.inventory)
@@ -337,8 +338,9 @@ class Target:
         try:
             await self._tools.storage.forget(self.app)
         except TowlineError as error:
-            log.warning("inventory_left", app=self.app, error=error.message)
-        self.inventory = Inventory(Header(self.app))
+            self._postpone(error)
+        else:
+            self.inventory = Inventory(Header(self.app))
 
     def _look_back(self) -> None:
         """Look after a run at what came in meanwhile; what the run itself let be is not looked at again."""
@@ -357,7 +359,3 @@ class Target:
         if self._fights.contested(entry.key, time.monotonic()):
             return False
         return strays(entry, self._tools.observer, self.options, self._tools.cluster)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

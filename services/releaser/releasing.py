@@ -162,6 +162,7 @@ def _release(wish: Wish, epoch: int, material: Material, asked: Suspensions, now
         content,
         material.deletable(runs, content.bundle.digest if content else ""),
         origin=origin,
+        last=_last(row, material),
         previous=row.released,
         options=options,
         rollout=wish.rollout,
@@ -187,6 +188,14 @@ def _origin(wish: Wish) -> Mapping[str, Any]:
     if wish.again and wish.row.release:
         return {**latest, "provenance": wish.row.release.get("provenance", ())}
     return latest
+
+
+def _last(row: Any, material: Material) -> BundleRef | None:
+    """Return the bundle that a tombstone takes off: a second tombstone, which approves something, names the same."""
+    before = row.release or {}
+    found = before.get("bundle") or before.get("last")
+    reference = BundleRef.model_validate(found) if found else None
+    return material.references.get(reference.digest, reference) if reference else None
 
 
 def _content(wish: Wish, material: Material) -> rosters.Content | None:

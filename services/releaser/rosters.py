@@ -65,6 +65,7 @@ def release_of(
     expected: Expected,
     *,
     origin: Origin,
+    last: BundleRef | None = None,
     previous: str = "",
     options: Mapping[str, Any] | None = None,
     rollout: RolloutPlace | None = None,
@@ -72,13 +73,14 @@ def release_of(
     approval: str = "",
     rollback: Rollback | None = None,
 ) -> Release:
-    """Return the release of one target; without content it is a tombstone, applied with `options`."""
+    """Return the release of one target; without content it is a tombstone of `last`, applied with `options`."""
     return Release(
         app=app,
         epoch=counters[0],
         generation=counters[1],
         state=ReleaseState.PRESENT if content else ReleaseState.REMOVED,
         bundle=content.bundle.model_copy(update={"keys": None}) if content else None,
+        last=last.model_copy(update={"keys": None}) if last and not content else None,
         previous=previous,
         provenance=origin.provenance,
         tools=dict(origin.tools or {}),

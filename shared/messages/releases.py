@@ -85,6 +85,8 @@ class Release(Part):
     state: ReleaseState = ReleaseState.PRESENT
     bundle: BundleRef | None = None
     """Absent in a tombstone."""
+    last: BundleRef | None = None
+    """In a tombstone: the bundle that was released before, which holds the hooks for the removal."""
     previous: str = ""
     """Digest of the bundle released before."""
     provenance: tuple[Provenance, ...] = ()

@@ -77,7 +77,7 @@ async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
     """K2, K5, K6: no wave begins; a retry starts the hook again, because the failure came from it."""
     sim.fail_workload("before")
     await agent.release("web", [hook("before", "PreSync"), config_map("one")], options=QUICK)
-    report = await agent.reported(generation=1, result="partial")
+    report = await agent.reported(generation=1, result="failed")
     assert (report.failures[0].code, there(sim, "one")) == ("HookFailed", False)
     failed = uid(sim, "before")
 
@@ -114,7 +114,7 @@ async def test_a_hook_for_failures_runs_when_a_delivery_failed(agent, sim):
 
     sim.fail_workload("after")
     await agent.release("web", [*bundle, config_map("two")], options=QUICK)
-    await agent.reported(generation=2, result="partial")
+    await agent.reported(generation=2, result="failed")
     assert job(sim, "alarm")
 
     sim.fail_workload("after", failing=False)
@@ -165,7 +165,7 @@ async def test_a_hook_without_a_name_gets_one_that_every_attempt_shares(agent, s
     await agent.reported(generation=1, result="succeeded")
     (made,) = sim.store.list("batch/v1", "Job", "web")
     assert made["metadata"]["name"].startswith("migrate-")
-    assert made["metadata"]["name"].endswith("-presync")
+    assert made["metadata"]["name"].endswith("-presync-1")
 
     await agent.release("web", [nameless, config_map("one"), config_map("two")])
     await agent.reported(generation=2, result="succeeded")

@@ -74,10 +74,10 @@ async def test_hooks_get_their_place_and_tests_have_none(engines):
 
     objects = await engines.render(helm(chart(**{"chart/templates/hooks.yaml": "".join(hooks)})))
 
-    waves = {
-        each["metadata"]["name"]: each["metadata"].get("annotations", {}).get("towline.dev/wave") for each in objects
-    }
-    assert waves == {"before": "-10005", "web": None, "after": "10007"}
+    notes = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in objects}
+    waves = {name: each.get("towline.dev/wave") for name, each in notes.items()}
+    assert waves == {"before": "-10005", "web": None, "after": "10007", "leaving": None}
+    assert (notes["leaving"]["towline.dev/hook"], notes["leaving"]["towline.dev/hook-weight"]) == ("PreDelete", "0")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.releaser.tables import clusters, desired, holds, outbox
+from shared.core.status import Result, Sync
+from shared.messages.reports import Hold
 from tests.support.releaser import FAILED, KEYS, a_registry, dg, fleet, rendered
 from tests.support.releaser_fixtures import ALL, THREE
 
@@ -77,10 +79,12 @@ async def test_a05_failed_targets_and_unreadable_apps_stay_as_they_are(three):
 
 
 async def test_an_app_that_was_removed_on_purpose_leaves_its_clusters_by_tombstones(three):
+    before = (await three.roster("c1"))["web"]
     await three.take(rendered(2, {place: "a" for place in ALL if place[1] != "web"}, part=fleet(THREE)))
 
     release = (await three.roster("c1"))["web"]
     assert (release["state"], release["bundle"], release["deletes"]) == ("removed", None, sorted(KEYS["a"]))
+    assert release["last"]["digest"] == before["bundle"]["digest"]
     assert len(await three.facts("removed")) == 1
 
     await three.report("c1", "web", bundle="")
@@ -93,6 +97,18 @@ async def test_an_app_that_was_removed_on_purpose_leaves_its_clusters_by_tombsto
     )
 
     assert "web" not in await three.roster("c1")
+
+
+async def test_a_tombstone_names_the_bundle_that_ran_last_whatever_is_approved_of_it_meanwhile(three):
+    await three.take(rendered(2, {place: "a" for place in ALL if place[1] != "web"}, part=fleet(THREE)))
+    first = (await three.roster("c1"))["web"]
+    held = Hold(reason="HookFailed", approval="5" * 64)
+    await three.report("c1", "web", result=Result.FAILED, sync=Sync.HELD, settled=False, hold=held)
+    await three.command("approve", hold="c1/web", cluster="c1", app="web", approval=held.approval)
+    second = (await three.roster("c1"))["web"]
+
+    assert (second["state"], second["approval"], second["last"]) == ("removed", held.approval, first["last"])
+    assert second["generation"] == first["generation"] + 1
 
 
 async def test_a06_a_fleet_emptied_by_one_commit_is_held_and_an_approval_releases_exactly_that(three):

@@ -101,6 +101,7 @@ class Pen:
         before = self.releases.get(app)
         number = generation or (before.generation + 1 if before else 1)
         bundle = None if removed else await self._bundle(objects)
+        last = (before.bundle or before.last) if removed and before else None
         fields.setdefault("options", OPTIONS)
         self.releases[app] = Release(
             app=app,
@@ -108,6 +109,7 @@ class Pen:
             generation=number,
             state=ReleaseState.REMOVED if removed else ReleaseState.PRESENT,
             bundle=bundle,
+            last=last,
             deletes=tuple(sorted(known - keys if deletes is None else deletes)),
             provenance=(Provenance(source="fleet", repository="r", ref="refs/heads/main", commit=f"{number:040x}"),),
             **fields,

@@ -148,8 +148,7 @@ def test_hooks_have_a_phase_a_place_in_it_and_an_end(annotations, expected):
     ("annotations", "says"),
     [
         ({"helm.sh/hook": "test"}, "'test'"),
-        ({"helm.sh/hook": "pre-delete"}, "'pre-delete'"),
-        ({f"{ARGO}/hook": "PreDelete"}, "'PreDelete'"),
+        ({"helm.sh/hook": "pre-rollback"}, "'pre-rollback'"),
         ({f"{ARGO}/hook": "PreSnyc"}, "'PreSnyc'"),
         ({f"{ARGO}/hook": "Skip", "helm.sh/hook": "pre-install"}, "skipped"),
     ],
@@ -157,6 +156,42 @@ def test_hooks_have_a_phase_a_place_in_it_and_an_end(annotations, expected):
 def test_a_hook_that_no_delivery_runs_is_left_out_with_a_word(annotations, says):
     """K8: tests, unknown names and Skip."""
     assert says in policy(annotations).left_out
+
+
+@pytest.mark.parametrize(
+    ("annotations", "delivery", "removal", "weight"),
+    [
+        ({f"{ARGO}/hook": "PreDelete"}, None, [Phase.LEAVING], 0),
+        ({f"{OURS}/hook": "PostDelete", f"{OURS}/hook-weight": "3"}, None, [Phase.LEFT], 3),
+        (
+            {"helm.sh/hook": "post-delete,pre-delete", "helm.sh/hook-weight": "-2"},
+            None,
+            [Phase.LEAVING, Phase.LEFT],
+            -2,
+        ),
+        ({"helm.sh/hook": "pre-install,pre-delete"}, Phase.BEFORE, [Phase.LEAVING], 0),
+        # The wave that the renderer gave a chart's hook is one of its delivery.
+        (
+            {"helm.sh/hook": "post-install,pre-delete", f"{OURS}/wave": "10004", "helm.sh/hook-weight": "4"},
+            Phase.AFTER,
+            [Phase.LEAVING],
+            4,
+        ),
+        ({f"{ARGO}/hook": "PreSync", "helm.sh/hook": "pre-delete"}, Phase.BEFORE, [], 0),
+        ({f"{OURS}/hook": "PreDelete", "helm.sh/hook": "pre-delete"}, None, [Phase.LEAVING], 0),
+    ],
+)
+def test_hooks_of_a_removal_have_their_phases_beside_those_of_a_delivery(annotations, delivery, removal, weight):
+    """F13: one object may be run in a delivery and in both phases of a removal."""
+    found = asked(annotations, {})
+    leaving = found.policy.at_removal(removal[0]) if removal else None
+
+    assert (found.policy.hook and found.policy.hook.phase, [each.phase for each in found.policy.removal]) == (
+        delivery,
+        removal,
+    )
+    assert leaving is None or (leaving.hook.phase, leaving.wave, leaving.recreate) == (removal[0], weight, True)
+    assert (found.warnings, found.policy.left_out) == ((), "")
 
 
 def test_labels_count_where_the_tool_reads_them():

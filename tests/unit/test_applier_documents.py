@@ -47,6 +47,7 @@ def granted(draw):
         generation=draw(numbers),
         state=state,
         bundle=draw(bundles) if state is ReleaseState.PRESENT else None,
+        last=draw(st.none() | bundles) if state is ReleaseState.REMOVED else None,
         previous=draw(hexes),
         provenance=draw(st.lists(origins, max_size=2)),
         deletes=draw(st.lists(words, max_size=3)),
@@ -99,6 +100,8 @@ def test_a_roster_reads_as_its_model(found, cluster):
         plain = "app epoch generation previous deletes_known options suspend approval"
         assert same(mine, release, *plain.split())
         assert mine.removed == (release.state is ReleaseState.REMOVED)
+        assert (mine.last is None) == (release.last is None)
+        assert mine.last is None or same(mine.last, release.last, "digest", "size", "objects")
         assert mine.deletes == set(release.deletes)
         assert [[getattr(o, f.name) for f in fields(o)] for o in mine.provenance] == [
             list(p.model_dump().values()) for p in release.provenance

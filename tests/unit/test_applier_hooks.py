@@ -71,7 +71,7 @@ def test_a_hook_is_over_when_it_ran_or_its_time_is_another(policy, known, settle
         pytest.param(hook(), live("b2"), entry("", uid="u0"), Patch, id="another-one-failed"),
         pytest.param(Policy(hook=ENDS_WELL), live("b1"), entry(), Patch, id="not-to-be-made-anew"),
         pytest.param(Policy(hook=ENDS_WELL), live("b2"), entry(""), Recreate, id="not-to-be-made-anew-but-failed"),
-        pytest.param(hook(), live("b1", owner=""), None, None, id="a-strangers"),
+        pytest.param(hook(), live("", owner=""), None, Recreate, id="a-strangers"),
         pytest.param(NOTHING, live("b1"), entry(), None, id="no-hook"),
         pytest.param(Policy(renew=Renew.CHANGE), live(""), entry("d-b1"), Recreate, id="changed"),
         pytest.param(Policy(renew=Renew.CHANGE), live(""), entry("d-b2"), None, id="unchanged"),
