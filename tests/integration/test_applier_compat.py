@@ -172,6 +172,60 @@ async def test_a_hook_without_a_name_gets_one_that_every_attempt_shares(agent, s
     assert [each["metadata"]["uid"] for each in sim.store.list("batch/v1", "Job", "web")] == [made["metadata"]["uid"]]
 
 
+async def test_a_nameless_hook_that_failed_comes_back_as_the_next_attempt(agent, sim):
+    """K7, K4: what the attempt before left is deleted first."""
+    before = hook("x", "PreSync")
+    del before["metadata"]["name"]
+    before["metadata"]["generateName"] = "migrate-"
+    sim.state.settle = False
+    await agent.release("web", [before, config_map("one")], options=QUICK)
+    await agent.reported(generation=1, result="failed")
+    sim.state.settle = True
+    await agent.reported(generation=1, result="succeeded")
+    (made,) = sim.store.list("batch/v1", "Job", "web")
+
+    assert made["metadata"]["name"].rsplit("-", 2)[1] == "presync"
+    assert int(made["metadata"]["name"].rsplit("-", 1)[1]) > 1
+
+
+async def test_what_a_hook_needs_stays_until_its_phase_is_over(agent, sim):
+    """K4: of an earlier wave, it is deleted when the last hook of the phase has ended."""
+    needed = noted(config_map("needed"), **{f"{ARGO}/hook": "PreSync", f"{ARGO}/hook-delete-policy": "HookSucceeded"})
+    needed["metadata"]["annotations"][f"{ARGO}/sync-wave"] = "-5"
+    await agent.release("web", [needed, hook("before", "PreSync"), config_map("one")])
+    await agent.reported(generation=1, result="succeeded")
+    asked = [
+        f"{each.method} {each.path.rsplit('/', 1)[1]}" for each in sim.requests if each.method in {"PATCH", "DELETE"}
+    ]
+
+    assert not there(sim, "needed")
+    assert asked.index("PATCH before") < asked.index("DELETE needed") < asked.index("PATCH one")
+
+
+async def test_a_hook_that_does_not_end_in_time_fails_the_run_and_those_for_failures_run(agent, sim):
+    """K2: though nothing else is begun after a failure; and again with each attempt."""
+    bundle = [hook("before", "PreSync"), config_map("one"), hook("alarm", "SyncFail")]
+    sim.fail_workload("before")
+    await agent.release("web", bundle, options={**QUICK, "onError": "stop"})
+    await agent.reported(generation=1, result="failed")
+    first = uid(sim, "alarm")
+    await eventually(lambda: job(sim, "alarm") and uid(sim, "alarm") != first)
+
+    assert not there(sim, "one")
+
+
+async def test_hooks_after_a_delivery_wait_until_all_of_it_does_well(agent, sim):
+    """K2: an earlier wave too, and where waves do not wait for each other."""
+    work = hook("work", "Sync")
+    work["metadata"].pop("annotations")
+    last = noted(config_map("last"), **{f"{ARGO}/sync-wave": "1"})
+    sim.fail_workload("work")
+    await agent.release("web", [work, last, hook("after", "PostSync")], options={**QUICK, "wait": False})
+    await agent.reported(generation=1, result="partial")
+
+    assert (there(sim, "last"), job(sim, "after")) == (True, None)
+
+
 async def test_what_depends_on_something_waits_until_that_does_well(agent, sim):
     """C4: a ConfigMap behind a Job, though its kind comes earlier; when the Job fails it is not applied."""
     work = hook("work", "Sync")
