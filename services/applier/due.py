@@ -77,6 +77,7 @@ class Due:
         # A first failure is often a bus or an API server that starts.
         pause_s = random.uniform(0.1, ceiling_s) if self.failures > 1 else soon_s  # noqa: S311
         self.retry_at = now + pause_s
+        self.verify_at = max(self.verify_at, self.retry_at)
         return pause_s
 
 

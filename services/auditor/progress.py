@@ -41,16 +41,14 @@ _REACHED: dict[str, ColumnElement[bool]] = {
     "applied": APPLIED,
     "healthy": HEALTHY,
 }
+# Until a release is applied, what is told of its health is about what ran before.
+_UNWELL = and_(REPORTED, sync_now != Sync.APPLYING, health_now == Health.FAILED)
 _FAILED: dict[str, ColumnElement[bool]] = {
     "rendered": _t.render_failed,
     "released": or_(_t.render_failed, STAYS_BACK),
     # What is still to be released says nothing yet: an older failure is what it may mend.
     "applied": or_(_t.render_failed, STAYS_BACK, and_(RELEASED, FAILED_FOR_GOOD)),
-    "healthy": or_(
-        _t.render_failed,
-        STAYS_BACK,
-        and_(RELEASED, or_(FAILED_FOR_GOOD, and_(REPORTED, health_now == Health.FAILED))),
-    ),
+    "healthy": or_(_t.render_failed, STAYS_BACK, and_(RELEASED, or_(FAILED_FOR_GOOD, _UNWELL))),
 }
 
 

@@ -193,3 +193,14 @@ async def test_a_commit_that_mends_a_failure_is_not_failed_by_it(store):
         seen.append(await state(store, 2, stage="healthy"))
 
     assert (broken, seen) == ("failed", ["waiting"] * 3)
+
+
+async def test_what_failed_before_a_release_is_applied_is_no_failure_of_it(store):
+    """C10, Q5: as while it waits for its turn, or for a window."""
+    await store.write(whole_line(1, WEB, health=Health.FAILED))
+    before = await state(store, 1, stage="healthy")
+    await store.write([revision(2), rendered(2, dict.fromkeys(WEB, "b")), released(2, dict.fromkeys(WEB, "b"))])
+    waiting = {"web": (2, Sync.APPLYING, Health.FAILED)}
+    await store.write([fold.of_status(line.status("c1", waiting, second=30), line.at(30))])
+
+    assert (before, await state(store, 2, stage="healthy")) == ("failed", "waiting")

@@ -39,6 +39,14 @@ def test_pauses_grow_to_a_limit():
     assert due.retry_at == 100.0 + later[-1]
 
 
+def test_a_check_that_could_not_be_made_waits_like_all_else():
+    """E6: else it would be due at once, again and again."""
+    due = Due(verify_at=99.0)
+    pause_s = due.postponed(Options(), 100.0, soon_s=2.0)
+
+    assert due.next_at() == 100.0 + pause_s
+
+
 def test_definitions_rights_webhooks_and_namespaces_may_have_been_in_the_way():
     assert enables(ObjectKey("apiextensions.k8s.io", "CustomResourceDefinition", "", "widgets.example.org"))
     assert enables(ObjectKey("rbac.authorization.k8s.io", "RoleBinding", "web", "deployer"))
