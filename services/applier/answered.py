@@ -41,6 +41,9 @@ class Answered:
     warnings: tuple[str, ...] = ()
 
 
+_ALL_KEPT = Answered()
+
+
 def answered(sent: bytes, answer: Manifest, *, strict: bool) -> Answered:
     """Return what became otherwise of the payload of a PATCH.
 
@@ -51,7 +54,7 @@ def answered(sent: bytes, answer: Manifest, *, strict: bool) -> Answered:
     """
     wanted = decode(sent)
     if _stands(wanted, answer):
-        return Answered()
+        return _ALL_KEPT
     builtin = is_builtin(str(wanted["apiVersion"]))
     told = [
         each

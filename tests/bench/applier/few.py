@@ -22,28 +22,27 @@ async def idle(folder, _rounds):
         nothing = await _interval(on)
         file = on.folder / "all.yaml"
         write_manifests(file, objects)
-        asked, before = len(on.plane.asked("kubectl")), on.cpu()
         process = await asyncio.create_subprocess_exec(
             *(str(kubectl()), "--kubeconfig", str(on.plane.kubeconfig)),
             *("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", str(file)),
             stdout=asyncio.subprocess.DEVNULL,
         )
         assert await process.wait() == 0
-        dry = {"requests": len(on.plane.asked("kubectl")) - asked, "api_cpu_s": on.cpu()[0] - before[0]}
-    idling = {"what": f"{IDLE_S:.0f} s idle, {OBJECTS} objects", **nothing}
-    passing = {"what": "one dry-run pass by kubectl", **dry, "mutating": dry["requests"], "leases": 0}
-    return [each | {"share": f"{100 * each['requests'] / dry['requests']:.2f} %"} for each in (idling, passing)]
+        dry = len(on.plane.asked("kubectl"))
+    share = f"{100 * nothing['requests'] / dry:.2f} %"
+    return [
+        {"what": f"{IDLE_S:.0f} s idle, {OBJECTS} objects", **nothing, "requests of a dry run": dry, "share": share}
+    ]
 
 
 async def _interval(on):
-    since, before = on.moment(), on.cpu()
+    since = on.moment()
     await asyncio.sleep(IDLE_S)
     seen, every = on.asked(since), on.moment() - since
     return {
         "requests": len(seen),
         "mutating": sum(each["verb"] not in READS for each in seen),
         "leases": every - len(seen),
-        "api_cpu_s": on.cpu()[0] - before[0],
     }
 
 
