@@ -247,8 +247,9 @@ class Agent:
                         target.ask("sync")
                 self._look.set()
                 return f"looking at {app or 'all apps'} again", {}
-            case "objects":
-                return self._objects(app, {name: str(told.arguments.get(name) or "") for name in ("after", "key")})
+            case "objects" | "diff":
+                which = {name: str(told.arguments.get(name) or "") for name in ("after", "key")}
+                return await self._told(told.verb, app, which)
             case "recreate":
                 return self._recreate(app, str(told.arguments.get("key") or ""))
             case "renew":
@@ -275,8 +276,9 @@ class Agent:
         target.ask("sync")
         return f"{key} is made anew", {}
 
-    def _objects(self, app: str, which: dict[str, str]) -> tuple[str, dict[str, Any]]:
-        body = self._present(app).objects(**which)
+    async def _told(self, verb: str, app: str, which: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        target = self._present(app)
+        body = await target.differences(**which) if verb == "diff" else target.objects(**which)
         return f"{len(body['objects'])} of the objects of {app}", body
 
     async def _publish(self, subject: str, data: bytes, message_id: str) -> object:

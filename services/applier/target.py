@@ -17,11 +17,13 @@ import structlog
 
 from services.applier.account import AccountMissingError
 from services.applier.cluster import OtherClusterError
+from services.applier.comparing import compared
 from services.applier.documents import ReleaseDocument, suspended
 from services.applier.due import Due, enables
 from services.applier.events import happenings
 from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake
+from services.applier.kube.session import Impersonating
 from services.applier.lease import LostLeaseError
 from services.applier.options import Mode, Options, options_of
 from services.applier.reports import ObjectFailure
@@ -121,6 +123,20 @@ class Target:
     def objects(self, *, after: str = "", key: str = "") -> dict[str, Any]:
         """Return a page of how the app's objects stand."""
         return page(Known(self.inventory, self._tools.observer, self._failures, self._strays), after=after, key=key)
+
+    async def differences(self, *, after: str = "", key: str = "") -> dict[str, Any]:
+        """Return a page of what an apply of the app's release would change now.
+
+        Raises:
+            TowlineError: the release cannot be taken in, or the cluster does not answer.
+        """
+        if self.release is None or self.release.removed:
+            return {"objects": [], "next": ""}
+        read = options_of(self.release.options)
+        taken = await taken_in(self._tools, self.release, read, self.inventory)
+        session = self._tools.session
+        sender = Impersonating(session, taken.account.user) if taken.account else session
+        return await compared(self._tools, sender, taken.wanted, read.options, after=after, key=key)
 
     def is_suspended(self) -> bool:
         """Tell whether nothing is written for now."""

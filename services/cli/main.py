@@ -39,6 +39,7 @@ _ASKING = (
         "get targets --status ready=false",
     ),
     ("get:describe", "Show all about one thing, and its last events.", "describe app/web --cluster prod-eu-01"),
+    ("objects:diff", "Show what an apply would change in a cluster now.", "diff --live web@prod-eu-01"),
     (
         "wait:wait",
         "Wait until a commit, an app or a cluster came as far as wanted.",

@@ -1,13 +1,16 @@
-"""Show how each object of an app stands in one cluster: its agent is asked, for nobody else knows."""
+"""Show how each object of an app stands in one cluster, and what differs: its agent is asked, for nobody else knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from services.cli.hubs import CommandError
-from services.cli.output import Column, age, plain, say, show
+from cyclopts import Parameter
+
+from services.cli.hubs import CommandError, Where, asked
+from services.cli.output import Column, Output, age, plain, say, show
+from services.cli.steer import place_of
 
 if TYPE_CHECKING:
     from services.cli.client import Hub
@@ -45,10 +48,8 @@ COLUMNS = (
 
 async def objects_of(hub: Hub, cluster: str, app: str) -> Objects:
     """Return the objects of a target; who is away is not waited for."""
-    about = await hub.get(f"/api/v1/clusters/{cluster}")
-    if about["state"] != CONNECTED:
-        seen = f", last seen {age(about['last_seen'])} ago" if about["last_seen"] else ""
-        return Objects(trouble=f"the agent of {cluster} is {about['state']}{seen}")
+    if away := await _away(hub, cluster):
+        return Objects(trouble=away)
     found: list[dict[str, Any]] = []
     after = ""
     try:
@@ -61,6 +62,59 @@ async def objects_of(hub: Hub, cluster: str, app: str) -> Objects:
     except CommandError as error:
         return Objects(tuple(found), trouble=str(error))
     return Objects(tuple(found[:MOST]), more=bool(after))
+
+
+async def _away(hub: Hub, cluster: str) -> str:
+    """Return why a cluster's agent cannot be asked now; empty: it can."""
+    about = await hub.get(f"/api/v1/clusters/{cluster}")
+    if about["state"] == CONNECTED:
+        return ""
+    seen = f", last seen {age(about['last_seen'])} ago" if about["last_seen"] else ""
+    return f"the agent of {cluster} is {about['state']}{seen}"
+
+
+def diff(
+    name: str,
+    /,
+    *,
+    live: Annotated[bool, Parameter(negative="")] = False,
+    output: Output = "table",
+    where: Where | None = None,
+) -> int:
+    """Show what an apply of an app's release would change in a cluster now; exit 1 when it would change something.
+
+    Args:
+        name: APP@CLUSTER or CLUSTER/APP.
+        live: Compare with what is in the cluster, as its agent sees it; secrets are masked there.
+        output: How to print it.
+        where: Which hub.
+    """
+    place = place_of(name)
+    if not (live and place["app"] and place["cluster"]):
+        raise CommandError("only a target and its cluster are compared", hint="write: towline diff --live APP@CLUSTER")
+    found = asked(where, lambda hub: _differences(hub, place["cluster"], place["app"]))
+    if output == "table":
+        for each in found:
+            print(f"{plain(each['key'])}: {each['state']}")
+            for line in each["lines"]:
+                print(f"  {plain(line.removeprefix(each['key']).strip())}")
+    else:
+        listing = {"apiVersion": "towline.dev/v1", "kind": "DifferenceList", "items": found}
+        show(listing, (Column("OBJECT", lambda each: each["key"]),), output, noun="object")
+    return 1 if found else 0
+
+
+async def _differences(hub: Hub, cluster: str, app: str) -> list[dict[str, Any]]:
+    if away := await _away(hub, cluster):
+        raise CommandError(away, code="agent.no-answer", hint="see towline get clusters")
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = await hub.post(f"/api/v1/targets/{cluster}/{app}/ask", {"about": "diff", "after": after})
+        found += page["body"]["objects"]
+        after = page["body"]["next"]
+        if not after:
+            return found
 
 
 def show_objects(objects: Objects) -> None:

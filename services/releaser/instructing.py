@@ -18,7 +18,7 @@ from shared.messages.facts import Command
 from shared.messages.releases import Instruction, Membership, ReleaseState
 
 LASTS = timedelta(minutes=5)
-QUESTIONS = ("objects",)
+QUESTIONS = ("objects", "diff")
 """What agents tell of their apps."""
 _FAILED = or_(
     targets.c.result.in_([Result.FAILED, Result.PARTIAL, Result.REFUSED]),

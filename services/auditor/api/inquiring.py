@@ -18,7 +18,7 @@ class AskAgent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    about: Literal["objects"]
+    about: Literal["objects", "diff"]
     after: str = Field(default="", max_length=1000)
     """Go on after this object's key."""
     key: str = Field(default="", max_length=1000)
