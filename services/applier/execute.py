@@ -14,6 +14,7 @@ import structlog
 from services.applier.crds import defined_by
 from services.applier.errors import ErrorClass, Failure
 from services.applier.hooks import ends, hooks_of, phase_at, phases
+from services.applier.lease import LostLeaseError
 from services.applier.options import Options
 from services.applier.plan import prune_obstacle
 from services.applier.planned import (
@@ -202,6 +203,8 @@ class Execution:
             return await self._carried_out(step)
         except StepFailedError as error:
             return Failed(error.failure)
+        except LostLeaseError:
+            raise  # it says nothing about the object: all starts over with the lease
         except TowlineError as error:
             return Failed(Failure(ErrorClass.UNAVAILABLE, error.message, hint=error.hint))
         except Exception as error:  # noqa: BLE001 - one of the two places: an object's bug must not stop the others

@@ -104,7 +104,8 @@ async def killed_at_each(lane, first):
         found = await lane.found()
         assert found.pop("stranger") == (stranger["metadata"]["uid"], {"a": "theirs"})
         assert {name: data for name, (_, data) in found.items()} == wanted
-        assert {each.result for each in lane.pen.reports if each.generation == lane.number} == {"succeeded"}
+        told = [each for each in lane.pen.reports if each.generation == lane.number]
+        assert not [each.message for each in told if each.result != "succeeded"]
         call += LANES
     return (call - first) // LANES
 

@@ -194,3 +194,30 @@ def test_a_field_that_somebody_else_insists_on_is_corrected_three_times_and_left
         written, reason, left, later = run(story())
     assert written.count("/api/v1/namespaces/shop/configmaps/m00") == 3
     assert (reason, left, later) == ("Contested", "theirs", "1")
+
+
+def test_a_run_that_met_a_lapsed_lease_is_begun_anew_and_is_no_failure():
+    """A29, M4: the lease is renewed late; what the fence stopped says nothing about the objects."""
+    renewals = []
+    once = {"m00": RefusedError(429, "not ready", headers={"Retry-After": "12"}), "m01": "slow"}
+
+    def refuses(request):
+        match request.verb, request.path.rpartition("/")[2]:
+            case "PUT", "towline-agent" if not renewals:
+                renewals.append(request)
+                return "slow"
+            case "PATCH", name:
+                return once.pop(name, None)
+        return None
+
+    async def story():
+        world = await begun(**SMALL)
+        world.refuses = refuses
+        while not renewals:
+            await world.passes(0.1)
+        world.release("web", bundle(2, **SMALL))
+        await world.passes(60.0)
+        check(world, 2, **SMALL)
+
+    with simulated_time() as run:
+        run(story())

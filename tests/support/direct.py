@@ -22,6 +22,8 @@ from services.kubesim.requests import form_of, place_of
 from services.kubesim.watching import events, watch_of
 
 AGENT = "towline-applier/test"
+SLOW_S = 14.0
+"""Less than any request may take, and nearly as long as a lease."""
 
 
 class StandstillError(Exception):
@@ -66,7 +68,7 @@ class DirectSession(Session):
     """An agent's session that calls the simulated API server in the same process.
 
     `meet` sees each request before it is carried out. It returns None or what becomes of it: a `RefusedError` to be
-    answered instead, "lost" (it never arrives), "silent" (nothing comes until its time is over), "unanswered" (it is carried out, and the answer is lost), "killed" (the
+    answered instead, "lost" (it never arrives), "silent" (nothing comes until its time is over), "slow" (it is carried out late), "unanswered" (it is carried out, and the answer is lost), "killed" (the
     same, and whoever asked is no more).
     """
 
@@ -79,6 +81,8 @@ class DirectSession(Session):
             request.fence()
         await asyncio.sleep(0.001)
         fate = await self._meet(request)
+        if fate == "slow":
+            await asyncio.sleep(SLOW_S)
         if fate == "silent":
             await asyncio.sleep(request.timeout_s)
         if fate in {"lost", "silent"}:
