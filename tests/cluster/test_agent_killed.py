@@ -13,9 +13,9 @@ from tests.support.lives import living
 
 pytestmark = pytest.mark.cluster
 
-LANES = 4
+LANES = 6
 """So many agents at one time, each with things of its own: most of their time they wait for the leases of the killed."""
-PACE = replace(QUICK_AGENT, lease_s=1.0, renew_lease_s=0.25)
+PACE = replace(QUICK_AGENT, lease_s=2.0, renew_lease_s=0.4)
 
 
 def bundle(place, number):
