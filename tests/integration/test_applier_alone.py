@@ -61,20 +61,21 @@ async def move_identity(pen, sim, *, bus=""):
 
 
 async def test_without_a_data_folder_a_restart_without_the_bus_heals_all_the_same(pen, sim):
-    """N2: what was accepted last stands in Secrets of the cluster, until no release names it any more."""
+    """N2, L1: what was accepted last stands in Secrets of the cluster, and the last five bundles to go back to."""
     sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "towline"}})
     await move_identity(pen, sim)
     async with running(pen.settings(sim, data=None)):
         await applied(pen)
-        await pen.release("web", [config_map("one", a="2"), config_map("two")])
-        await pen.reported(generation=2, result="succeeded")
+        for number in range(2, 8):
+            await pen.release("web", [config_map("one", a=str(number)), config_map("two")])
+            await pen.reported(generation=number, result="succeeded")
     await move_identity(pen, sim, bus=NOWHERE)
     sim.store.delete("v1", "ConfigMap", "web", "one")
     async with running(pen.settings(sim, data=None)):
-        await eventually(lambda: data_of(sim, "one") == {"a": "2"})
+        await eventually(lambda: data_of(sim, "one") == {"a": "7"})
 
     kept = {each["metadata"]["name"] for each in sim.store.list("v1", "Secret", "towline")}
-    assert len([each for each in kept if each.startswith("towline-kept-bundles-")]) == 1
+    assert len([each for each in kept if each.startswith("towline-kept-bundles-")]) == 5
 
 
 async def test_a_bus_that_does_not_answer_changes_nothing_but_healing(agent, sim, bus_server):
