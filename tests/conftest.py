@@ -1,6 +1,11 @@
 """The fixtures of all tests, by the part they start."""
 
+import signal
+
 import pytest
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # They import one another: pytest must know them all before it loads the first.
 pytest.register_assert_rewrite("tests.support")

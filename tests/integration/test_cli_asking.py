@@ -24,11 +24,6 @@ async def served(tmp_path):
         yield client, parts, sent
 
 
-def heeds_interrupts():
-    """Let a child be interrupted although a shell started the tests in the background, where SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @asynccontextmanager
 async def started(tmp_path, *arguments, **environment):
     """Give a running `towline`."""
@@ -41,7 +36,6 @@ async def started(tmp_path, *arguments, **environment):
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, "TOWLINE_CONFIG": str(tmp_path / "none.toml"), "NO_COLOR": "1", **environment},
-        preexec_fn=heeds_interrupts,
     )
     try:
         yield process
