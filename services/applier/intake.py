@@ -76,6 +76,11 @@ class Intake:
     """As whom it is applied; None: as the agent itself."""
     farewell: Farewell = NO_HOOKS
 
+    @property
+    def whole(self) -> Mapping[ObjectKey, Wanted]:
+        """Return what is applied now, or in the course of a removal."""
+        return self.farewell.beside(self.wanted)
+
 
 def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> Intake:
     """Return the objects as they will be sent, with their namespaces, our label and our annotation.

@@ -32,6 +32,10 @@ class Farewell:
     brought: bool = False
     """Of a bundle that is delivered: it has some."""
 
+    def beside(self, wanted: Objects) -> Objects:
+        """Return the hooks together with what else is wanted."""
+        return {**wanted, **self.before, **self.after}
+
 
 NO_HOOKS = Farewell()
 

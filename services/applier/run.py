@@ -21,7 +21,7 @@ from services.applier.execute import Execution
 from services.applier.going_back import with_past
 from services.applier.inventory import StorageError
 from services.applier.kinds import Kinds
-from services.applier.kube.session import Impersonating, Sender
+from services.applier.kube.session import Sender
 from services.applier.look import Looker
 from services.applier.options import Conflicts, Mode, Options
 from services.applier.ownership import silent
@@ -95,7 +95,7 @@ class Run:
     @property
     def sender(self) -> Sender:
         """Return who asks for objects of the app (O1)."""
-        return Impersonating(self.tools.session, self.account.user) if self.account else self.tools.session
+        return self.tools.sender(self.account)
 
     async def run(self, wanted: Mapping[ObjectKey, Wanted], inventory: Inventory) -> Account:
         """Bring the cluster to `wanted`, or on the way to having nothing of the app.
@@ -106,7 +106,7 @@ class Run:
         """
         if self.account is not None:
             await confirm_account(self.tools.session, self.account)
-        wanted = {**wanted, **self.farewell.before, **self.farewell.after}
+        wanted = self.farewell.beside(wanted)
         live = await self._look(wanted, inventory)
         if skew := self.tools.session.clock.warning():
             self.warnings.append(skew)

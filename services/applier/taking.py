@@ -12,11 +12,10 @@ from services.applier.kube.mapper import MAX_AGE_S
 from services.applier.options import DeletionPolicy, Options, Read
 from services.applier.policy import Phase
 from services.applier.removal import Farewell, expects, number
-from services.applier.state import Inventory, Wanted
+from services.applier.state import Inventory
 from services.applier.tenancy import Tenancy, tenancy_of
 from services.applier.tools import Tools
 from services.applier.verify import bundle_objects
-from shared.core.objects import ObjectKey
 from shared.errors import TowlineError
 
 UNKNOWN = "the hooks that have to run before this removal cannot be had"
@@ -28,7 +27,7 @@ async def taken_in(
     """Return the bundle's objects, verified to the last byte and ready to be sent.
 
     Args:
-        tools: the agent's means; they learn what the app wants.
+        tools: the agent's means.
         release: what is released.
         read: its options.
         inventory: what the app owns now.
@@ -45,12 +44,10 @@ async def taken_in(
     known = tools.mapper.round
     await tools.mapper.refresh(older_than_s=tools.pace.probe_s if anew else MAX_AGE_S)
     taken = await _intake(tools, release, read, inventory, tenancy)
-    if tools.mapper.round == known and any(not tools.mapper.serves(key.group, key.kind) for key in _all(taken)):
+    if tools.mapper.round == known and any(not tools.mapper.serves(key.group, key.kind) for key in taken.whole):
         # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
         await tools.mapper.refresh(older_than_s=0.0)
         taken = await _intake(tools, release, read, inventory, tenancy)
-    tracked = {key: wanted.content for key, wanted in _all(taken).items() if wanted.tracked}
-    tools.desires.settle(app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
     wanted = without_hooks(taken.wanted, release)
     return replace(taken, wanted=wanted, warnings=(*read.warnings, *taken.warnings), account=tenancy.account)
 
@@ -87,7 +84,7 @@ async def _farewell(
     if not expects(inventory, release):
         return Intake({})
     if options.deletion_policy is DeletionPolicy.ORPHAN:
-        return Intake({}, (("the app's objects stay, so no hook for their removal runs",)))
+        return Intake({}, ("the app's objects stay, so no hook for their removal runs",))
     if release.last is None:
         return Intake({}, farewell=Farewell(unknown=f"{UNKNOWN}: the hub does not name the bundle that ran last"))
     place = replace(place, removal=number(inventory.header, release))
@@ -99,8 +96,3 @@ async def _farewell(
     except TowlineError as error:
         return Intake({}, farewell=Farewell(unknown=f"{UNKNOWN}: {error.message}"))
     return Intake({}, (*before.warnings, *after.warnings), farewell=Farewell(before.wanted, after.wanted))
-
-
-def _all(taken: Intake) -> dict[ObjectKey, Wanted]:
-    """Return what is applied now, or in the course of a removal."""
-    return {**taken.wanted, **taken.farewell.before, **taken.farewell.after}

@@ -23,7 +23,6 @@ from services.applier.due import Due, enables
 from services.applier.events import happenings
 from services.applier.finished import is_done, remembered
 from services.applier.intake import Intake
-from services.applier.kube.session import Impersonating
 from services.applier.lease import LostLeaseError
 from services.applier.options import Mode, Options, options_of
 from services.applier.reports import ObjectFailure
@@ -134,8 +133,7 @@ class Target:
             return {"objects": [], "next": ""}
         read = options_of(self.release.options)
         taken = await taken_in(self._tools, self.release, read, self.inventory)
-        session = self._tools.session
-        sender = Impersonating(session, taken.account.user) if taken.account else session
+        sender = self._tools.sender(taken.account)
         return await compared(self._tools, sender, taken.wanted, read.options, after=after, key=key)
 
     def is_suspended(self) -> bool:
@@ -270,10 +268,13 @@ class Target:
         return release, taken
 
     async def _taken_in(self, release: ReleaseDocument, *, anew: bool = False) -> Intake:
-        """Return the bundle's objects, verified to the last byte and ready to be sent."""
+        """Return the bundle's objects, verified to the last byte and ready to be sent; others know that they are wanted."""
         read = options_of(release.options)
         self.options = read.options
-        return await taken_in(self._tools, release, read, self.inventory, anew=anew)
+        taken = await taken_in(self._tools, release, read, self.inventory, anew=anew)
+        tracked = {key: each.content for key, each in taken.whole.items() if each.tracked}
+        self._tools.desires.settle(self.app, frozenset(tracked), {key: each for key, each in tracked.items() if each})
+        return taken
 
     async def _act(self, release: ReleaseDocument, taken: Intake, trigger: str) -> Account:
         async with self._tools.turns.turn() as turn:

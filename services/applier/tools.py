@@ -15,12 +15,12 @@ from services.applier.documents import ReleaseDocument
 from services.applier.events import Events
 from services.applier.inventory import Storage
 from services.applier.kube.mapper import Mapper, Resource
-from services.applier.kube.session import Session
+from services.applier.kube.session import Impersonating, Sender, Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
 from services.applier.renewal import Renewals
 from services.applier.settings import Pace
-from services.applier.tenancy import LocalPolicy
+from services.applier.tenancy import LocalPolicy, ServiceAccount
 from services.applier.turns import Turns
 from services.applier.verify import Accepted
 from shared.bus.connection import Bus
@@ -133,6 +133,10 @@ class Tools:
     renewals: Renewals = field(default_factory=Renewals)
     tenants: dict[str, str] = field(default_factory=dict)
     """App → whom it acts for."""
+
+    def sender(self, account: ServiceAccount | None) -> Sender:
+        """Return who asks and writes for an app: its account, else the agent itself."""
+        return Impersonating(self.session, account.user) if account else self.session
 
     def follow(self, keys: Iterable[ObjectKey]) -> list[Resource]:
         """Watch the kinds of these objects."""

@@ -97,3 +97,25 @@ async def test_apps_that_depend_on_each_other_are_refused_by_name(agent, sim):
     await agent.reported("web", generation=1, result="succeeded")
 
     assert data_of(sim, "two")
+
+
+async def test_asking_what_would_change_gives_nothing_away(agent, sim):
+    """C10, R2: an app that waits keeps what it has, whoever asks meanwhile how its next release differs."""
+    sim.store.apply(definition_of("Widget", "acme.io", status=True))
+    await agent.release("db", [WIDGET], options=WELL, publish=False)
+    await agent.release("web", [config_map("one")], options=AFTER)
+    await agent.stands("db", sync="Synced")
+    says(sim, "Up")
+    await agent.reported("web", result="succeeded")
+    says(sim, "Down")
+    await agent.stands("db", health="Failed")
+    await agent.release("web", [config_map("two")], options=AFTER)
+    await agent.stands("web", reason="Waiting", generation=2)
+
+    assert (await agent.answered(await agent.instruct("diff", app="web"))).ok
+
+    await agent.release("other", [config_map("one", a="theirs")])
+    report = await agent.reported("other")
+
+    assert "it is owned by app 'web'" in report.message
+    assert data_of(sim, "one") == {"a": "1"}
