@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from services.applier.crds import CRD
 from services.applier.errors import ErrorClass
 from services.applier.lists import BUILTIN
 from services.applier.reports import ObjectFailure
@@ -25,7 +26,7 @@ class Obstacle:
 
 
 Found = Callable[[Obstacle], tuple[Obstacle, ...]]
-_DEFINITIONS = Obstacle("apiextensions.k8s.io", "CustomResourceDefinition")
+_DEFINITIONS = Obstacle(*CRD)
 
 
 def _rights(failed: Obstacle) -> tuple[Obstacle, ...]:

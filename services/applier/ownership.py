@@ -25,11 +25,7 @@ def taken_from_us(found: Iterable[Change], live: Manifest) -> tuple[Change, ...]
 
 def as_ownership(todo: Plan, equal: AbstractSet[ObjectKey]) -> Plan:
     """Return the plan in which these objects, whose values are as they should be, have not drifted."""
-    stages = (
-        replace(stage, steps=tuple(_restated(step) if step.key in equal else step for step in stage.steps))
-        for stage in todo.applies
-    )
-    return replace(todo, applies=tuple(stages))
+    return todo.with_applies(lambda step: _restated(step) if step.key in equal else step)
 
 
 def _restated(step: Step) -> Step:

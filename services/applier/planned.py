@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.applier.errors import Failure
@@ -205,6 +205,11 @@ class Plan:
         """Yield every step, in order."""
         for stage in (*self.applies, *self.prunes):
             yield from stage.steps
+
+    def with_applies(self, restated: Callable[[Step], Step]) -> Plan:
+        """Return the plan with each step of its applies restated; it stays in its place."""
+        stages = (replace(stage, steps=tuple(map(restated, stage.steps))) for stage in self.applies)
+        return replace(self, applies=tuple(stages))
 
 
 @dataclass(frozen=True, slots=True)

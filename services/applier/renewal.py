@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.applier.guard import is_protected
-from services.applier.planned import Patch, Plan, Recreate, Skip, SkipReason, Stage, Step
+from services.applier.planned import Patch, Plan, Recreate, Skip, SkipReason, Step
 from services.applier.state import NOT_READ, Inventory, Live, Present, Wanted
 from services.applier.tracking import is_ours
 from shared.core.objects import ObjectKey
@@ -58,5 +58,4 @@ def renewed(
             return step
         return Recreate(wanted[step.key], state.uid) if is_ours(state, todo.claim.header.app, step.key) else step
 
-    applies = (Stage(each.wave, each.rank, tuple(anew(step) for step in each.steps)) for each in todo.applies)
-    return replace(todo, applies=tuple(applies))
+    return todo.with_applies(anew)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.applier.options import OnImmutable, Options
 from services.applier.planned import Cause, Create, Patch, Plan, Skip, SkipReason, Step
@@ -95,8 +95,7 @@ class Fights:
                 return Skip(step.key, SkipReason.DRIFT_REPORTED, "somebody changes it back")
             return step
 
-        stages = tuple(replace(stage, steps=tuple(kept(step) for step in stage.steps)) for stage in todo.applies)
-        return (replace(todo, applies=stages) if left else todo), frozenset(left)
+        return todo.with_applies(kept), frozenset(left)
 
 
 def corrections(todo: Plan) -> list[Create | Patch]:
