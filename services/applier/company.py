@@ -38,7 +38,8 @@ class Company:
         app = target.app
         found = None
         if app in self._roster and not _runs(target, self._roster[app]):
-            found = obstacle(app, {name: self._neighbour(name) for name in self._roster})
+            near = {*self._depends_on[app], *(name for name, needs in self._depends_on.items() if app in needs)}
+            found = obstacle(app, {name: self._neighbour(name, judged=name in near) for name in self._roster})
         if found is None:
             self._waiting.pop(app, None)
         else:
@@ -57,9 +58,11 @@ class Company:
             if app in self.targets and key in self.targets[app].inventory.entries:
                 self.stir(app)
 
-    def _neighbour(self, app: str) -> Neighbour:
+    def _neighbour(self, app: str, *, judged: bool) -> Neighbour:
+        """Return an app as others see it; `judged`: how it does matters, which all its objects have to be asked for."""
         release = self._roster[app]
-        return Neighbour(self._depends_on[app], release.removed, _lacks(self.targets.get(app), release))
+        lacks = _lacks(self.targets.get(app), release) if judged else ""
+        return Neighbour(self._depends_on[app], release.removed, lacks)
 
 
 def _runs(target: Target, release: ReleaseDocument) -> bool:
