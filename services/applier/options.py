@@ -9,7 +9,7 @@ from typing import Any
 
 from services.applier.health.rules import HealthCheck, check_of
 from shared.core.durations import seconds
-from shared.core.windows import Window, understood
+from shared.core.windows import Window, listed, understood
 
 
 class Drift(StrEnum):
@@ -199,10 +199,7 @@ def depends_on(release_options: Mapping[str, Any]) -> tuple[str, ...]:
 def windows_of(release_options: Mapping[str, Any]) -> tuple[Window, ...]:
     """Return a release's windows (Q5); what is not understood of them is closed."""
     value = release_options.get("windows") or ()
-    if not isinstance(value, list | tuple):
-        return (understood("", value),)
-    named = ((each.get("name"), each) if isinstance(each, Mapping) else (each, each) for each in value)
-    return tuple(understood(str(name), each) for name, each in named)
+    return listed(value) if isinstance(value, list | tuple) else (understood("", value),)
 
 
 def _rules(value: Any) -> tuple[IgnoreRule, ...]:

@@ -69,14 +69,7 @@ class Desk:
         Raises:
             TransientError: the bus or the database cannot be reached; nothing was asked.
         """
-        command = Command(
-            id=number or str(uuid4()),
-            verb=verb,
-            arguments=dict(arguments),
-            actor=actor,
-            reason=reason,
-            at=datetime.now(UTC),
-        )
+        command = _command(verb, arguments, actor, reason=reason, number=number)
         await self._send(program, command)
         return command.id
 
@@ -89,9 +82,7 @@ class Desk:
         """
         if len(self._waiting) >= MAX_WAITING:
             raise TransientError("too many commands wait for an answer", hint="try again in a minute")
-        command = Command(
-            id=number or str(uuid4()), verb=verb, arguments=dict(arguments), actor=actor, at=datetime.now(UTC)
-        )
+        command = _command(verb, arguments, actor, number=number)
         answer: asyncio.Future[Fact] = asyncio.get_running_loop().create_future()
         self._waiting[command.id] = answer
         try:
@@ -192,3 +183,14 @@ def _unsent(command: Command, error: TransientError) -> Folded:
         done_at=time_text(datetime.now(UTC)),
     )
     return Folded((), (row,))
+
+
+def _command(verb: str, arguments: Mapping[str, Any], actor: str, *, reason: str = "", number: str = "") -> Command:
+    return Command(
+        id=number or str(uuid4()),
+        verb=verb,
+        arguments=dict(arguments),
+        actor=actor,
+        reason=reason,
+        at=datetime.now(UTC),
+    )

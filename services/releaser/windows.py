@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.core.windows import closed, understood
+from shared.core.windows import closed, listed
 from shared.errors import PermanentError
 from shared.messages.renders import AppPart, RolloutPlan, StagePlan, WindowPart
 
@@ -75,9 +75,5 @@ def _closed(gates: Mapping[str, Any], now: datetime) -> Iterable[tuple[str, Any]
     for gate, value in gates.items():
         if gate not in GATES:
             yield gate, value
-        elif found := closed((understood(*_named(each)) for each in value), now):
+        elif found := closed(listed(value), now):
             yield gate, str(found)
-
-
-def _named(each: Any) -> tuple[str, Any]:
-    return (str(each.get("name", "")), each) if isinstance(each, Mapping) else (str(each), each)

@@ -118,6 +118,12 @@ def understood(name: str, written: Any) -> Window:
         return Window(name, problem=f"the window {name!r} is not understood: {error}")
 
 
+def listed(written: Iterable[Any]) -> tuple[Window, ...]:
+    """Return windows as they stand in what is signed and rolled out: each with its name, or a name that nobody declared."""
+    named = ((each.get("name", ""), each) if isinstance(each, Mapping) else (each, each) for each in written)
+    return tuple(understood(str(name), each) for name, each in named)
+
+
 def span_of(text: str) -> Span:
     """Return the times that a text means.
 
