@@ -84,19 +84,24 @@ def last_good(found: Iterable[Goal], content: str) -> Goal | None:
 
 async def reversible(tx: Transaction, app: str, rows: Sequence[Any], commit: str) -> dict[str, Back]:
     """Return those of the failed targets of an app that go back by themselves now, by cluster."""
-    late = {cluster: await _timeout_s(tx, app, cluster) for cluster in (row.cluster for row in rows)}
-    failed = {
-        row.cluster: row for row in rows if row.tried != row.wanted and has_failed(row, late[row.cluster], tx.now)
-    }
+    fresh = [row for row in rows if row.tried != row.wanted]
+    timeouts = await _timeouts(tx, app, [row.cluster for row in fresh])
+    failed = {row.cluster: row for row in fresh if has_failed(row, timeouts[row.cluster], tx.now)}
     known = await goals(tx, app, failed)
     chosen = {cluster: last_good(known[cluster], row.content) for cluster, row in failed.items()}
     return {cluster: Back(failed[cluster], goal, commit) for cluster, goal in chosen.items() if goal is not None}
 
 
-async def _timeout_s(tx: Transaction, app: str, cluster: str) -> float:
-    row = await tx.first(select(targets.c.options).where(targets.c.app == app, targets.c.cluster == cluster))
+async def _timeouts(tx: Transaction, app: str, names: Sequence[str]) -> dict[str, float]:
+    """Return how long an app may take on each of these clusters, in seconds."""
+    query = select(*targets.c["cluster", "options"]).where(targets.c.app == app)
+    rows = [row for some in portions(names) for row in await tx.rows(query.where(targets.c.cluster.in_(some)))]
+    return {row.cluster: _timeout_s(row.options or {}) for row in rows}
+
+
+def _timeout_s(options: Mapping[str, Any]) -> float:
     try:
-        return seconds(((row.options if row else None) or {})["timeout"])
+        return seconds(options["timeout"])
     except (KeyError, ValueError):
         return TIMEOUT_S
 
