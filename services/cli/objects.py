@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,17 +51,27 @@ async def objects_of(hub: Hub, cluster: str, app: str) -> Objects:
     if away := await _away(hub, cluster):
         return Objects(trouble=away)
     found: list[dict[str, Any]] = []
-    after = ""
+    more = False
     try:
-        while len(found) < MOST:
-            page = await hub.post(f"/api/v1/targets/{cluster}/{app}/ask", {"about": "objects", "after": after})
-            found += page["body"]["objects"]
-            after = page["body"]["next"]
-            if not after:
+        async for rows, left in _told(hub, cluster, app, "objects"):
+            found += rows
+            more = left
+            if len(found) >= MOST:
                 break
     except CommandError as error:
         return Objects(tuple(found), trouble=str(error))
-    return Objects(tuple(found[:MOST]), more=bool(after))
+    return Objects(tuple(found[:MOST]), more=more)
+
+
+async def _told(hub: Hub, cluster: str, app: str, about: str) -> AsyncIterator[tuple[list[dict[str, Any]], bool]]:
+    """Yield what an agent tells of an app's objects, page by page, and whether there is more."""
+    after = ""
+    while True:
+        page = await hub.post(f"/api/v1/targets/{cluster}/{app}/ask", {"about": about, "after": after})
+        after = page["body"]["next"]
+        yield page["body"]["objects"], bool(after)
+        if not after:
+            return
 
 
 async def _away(hub: Hub, cluster: str) -> str:
@@ -107,14 +117,7 @@ def diff(
 async def _differences(hub: Hub, cluster: str, app: str) -> list[dict[str, Any]]:
     if away := await _away(hub, cluster):
         raise CommandError(away, code="agent.no-answer", hint="see towline get clusters")
-    found: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        page = await hub.post(f"/api/v1/targets/{cluster}/{app}/ask", {"about": "diff", "after": after})
-        found += page["body"]["objects"]
-        after = page["body"]["next"]
-        if not after:
-            return found
+    return [each async for rows, _ in _told(hub, cluster, app, "diff") for each in rows]
 
 
 def show_objects(objects: Objects) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.cli.hubs import CommandError, Where, asked
+from services.cli.hubs import Where, asked
 from services.cli.output import plain
-from services.cli.steer import place_of
+from services.cli.steer import app_place
 
 
 def retry(name: str, /, *, reason: str = "", where: Where | None = None) -> int:
@@ -31,9 +31,7 @@ def recreate(name: str, key: str, /, *, reason: str, where: Where | None = None)
 
 
 def _ask(name: str, verb: str, arguments: dict[str, str], reason: str, where: Where | None) -> int:
-    place = place_of(name)
-    if not place["app"]:
-        raise CommandError(f"{name!r} is a cluster", code="cli.target", hint="name an app as APP or APP@CLUSTER")
-    found = asked(where, lambda hub: hub.command("releaser", verb, {**place, **arguments}, reason))
+    given = {**app_place(name), **arguments}
+    found = asked(where, lambda hub: hub.command("releaser", verb, given, reason))
     print(plain(found["message"]))
     return 0

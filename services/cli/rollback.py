@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from cyclopts import Parameter
 
-from services.cli.hubs import CommandError, Where, asked
+from services.cli.hubs import Where, asked
 from services.cli.output import plain
-from services.cli.steer import place_of
+from services.cli.steer import app_place
 
 
 def rollback(
@@ -30,10 +30,7 @@ def rollback(
         action: Id of this action: asked twice with the same one, it is done once.
         where: Which hub.
     """
-    place = place_of(name)
-    if not place["app"]:
-        raise CommandError(f"{name!r} is a cluster", code="cli.target", hint="name an app as APP or APP@CLUSTER")
-    arguments, number = {**place, "to": to}, action or str(uuid4())
+    arguments, number = {**app_place(name), "to": to}, action or str(uuid4())
     found = asked(where, lambda hub: hub.command("releaser", "rollback", arguments, reason, number))
     print(plain(found["message"]))
     for cluster in found.get("left", ()):

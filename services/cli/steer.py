@@ -40,6 +40,18 @@ def place_of(name: str) -> dict[str, str]:
     raise CommandError(f"{name!r} is no target", code="cli.target", hint="write app/NAME, cluster/NAME or CLUSTER/APP")
 
 
+def app_place(name: str) -> dict[str, str]:
+    """Return the app that a name means, on all clusters or one.
+
+    Raises:
+        CommandError: it means none.
+    """
+    place = place_of(name)
+    if not place["app"]:
+        raise CommandError(f"{name!r} is a cluster", code="cli.target", hint="name an app as APP or APP@CLUSTER")
+    return place
+
+
 def _at(name: str) -> dict[str, str]:
     app, _, cluster = name.partition("@")
     return {"app": app, "cluster": cluster}
