@@ -1,6 +1,5 @@
 """One agent among others and without them: the lease, another cluster, a bus that stays away, a new credential."""
 
-import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -16,7 +15,7 @@ from services.applier.settings import Pace
 from services.applier.vault import Vault
 from services.applier.verify import Accepted
 from shared.bus.keys import public_of
-from tests.support.agents import OPTIONS, QUICK_AGENT, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, eventually, killed_agent, running
 
 NOWHERE = "nats://127.0.0.1:9"
 SHORT_LEASE = replace(QUICK_AGENT, lease_s=1.0, renew_lease_s=0.2)
@@ -29,13 +28,6 @@ def data_of(sim, name):
 
 def writes(sim):
     return [each for each in sim.requests if each.method != "GET" and "leases" not in each.path]
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def applied(pen, *objects):

@@ -1,9 +1,7 @@
 """Manifests of other tools on the running agent: hooks, dependencies, and what must not be deleted without a word."""
 
-import asyncio
-
 from services.applier.tracking import OWNER_ANNOTATION
-from tests.support.agents import OPTIONS, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, config_map, eventually, killed_agent, running
 
 ARGO = "argocd.argoproj.io"
 QUICK = {**OPTIONS, "timeout": "0.5s"}
@@ -30,13 +28,6 @@ def uid(sim, name):
 
 def there(sim, name):
     return sim.store.get("v1", "ConfigMap", "web", name) is not None
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 def writes_of(sim, *names):

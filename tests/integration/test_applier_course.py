@@ -1,8 +1,6 @@
 """An app's course: forward, back, refused on the way, asked by a person; and what is said of it meanwhile."""
 
-import asyncio
-
-from tests.support.agents import OPTIONS, WAIT_S, config_map
+from tests.support.agents import OPTIONS, config_map, eventually
 from tests.support.definitions import definition_of
 
 ARGO = "argocd.argoproj.io"
@@ -30,13 +28,6 @@ def claim(name):
 def job(name):
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "a:1"}]}}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "web"}, "spec": spec}
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def test_the_bundle_of_before_is_applied_like_any_other(agent, sim):

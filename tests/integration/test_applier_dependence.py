@@ -1,7 +1,7 @@
 """Apps of one cluster that depend on each other, kept by a running agent."""
 
-from tests.integration.test_applier_course import data_of, eventually
-from tests.support.agents import OPTIONS, config_map
+from tests.integration.test_applier_course import data_of
+from tests.support.agents import OPTIONS, config_map, eventually
 from tests.support.definitions import definition_of
 
 WIDGET = {

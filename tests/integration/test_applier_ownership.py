@@ -1,10 +1,8 @@
 """Fields that change hands and not their values are set right, and nobody is bothered with it."""
 
-import asyncio
-
 import pytest
 
-from tests.support.agents import OPTIONS, WAIT_S, config_map
+from tests.support.agents import OPTIONS, config_map, eventually
 
 
 def owned(sim, name):
@@ -16,13 +14,6 @@ def take(sim, name, value):
     """Have another manager own a field of ours, with this value in the end."""
     for each in ("9", value):
         sim.store.patch(config_map(name), {"data": {"a": each}}, manager="operator")
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def test_a_lost_field_of_equal_value_is_taken_back_silently(agent, sim):

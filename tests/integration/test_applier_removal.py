@@ -6,7 +6,7 @@ import pytest
 
 from services.applier.content import Content
 from shared.bus.blobs import MissingBlobError
-from tests.support.agents import OPTIONS, WAIT_S, config_map, killed_agent, running
+from tests.support.agents import OPTIONS, config_map, eventually, killed_agent, running
 
 HOOK = "towline.dev/hook"
 QUICK = {**OPTIONS, "timeout": "0.5s"}
@@ -41,13 +41,6 @@ def written(sim, *names):
     asked = [each for each in sim.requests if each.method in {"PATCH", "DELETE"} and each.query.get("dryRun") is None]
     told = [f"{'-' if each.method == 'DELETE' else '+'}{each.path.rsplit('/', 1)[1]}" for each in asked]
     return list(dict.fromkeys(each for each in told if each[1:] in names))
-
-
-async def eventually(check):
-    """Wait for a change in the cluster, which tells nobody."""
-    async with asyncio.timeout(WAIT_S):
-        while not check():  # noqa: ASYNC110 - the simulated cluster has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def delivered(pen, *objects, **fields):

@@ -7,8 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from tests.integration.test_applier_course import data_of, eventually
-from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, running
+from tests.integration.test_applier_course import data_of
+from tests.support.agents import OPTIONS, QUICK_AGENT, config_map, eventually, running
 
 AHEAD = timedelta(hours=2)
 OPENS = (datetime.now(UTC) + AHEAD).replace(second=0, microsecond=0) - timedelta(minutes=30)
