@@ -70,7 +70,8 @@ class Alarms:
                     return
                 if again:
                     self._ring(obstacle)  # nobody saw what happened meanwhile
-                await self._follow(obstacle, resource, version)
+                if not await self._follow(obstacle, resource, version):
+                    return
             except TowlineError:
                 await asyncio.sleep(PAUSE_S)
             again = True
@@ -82,15 +83,17 @@ class Alarms:
         reply = await self._session.send(Request("GET", path, query, accept=METADATA_LIST))
         return str(reply.body["metadata"]["resourceVersion"]) if reply.ok and reply.body else None
 
-    async def _follow(self, obstacle: Obstacle, resource: Resource, version: str) -> None:
+    async def _follow(self, obstacle: Obstacle, resource: Resource, version: str) -> bool:
+        """Ring at each change until the watch ends; return whether another may begin."""
         query = {**_selected(obstacle), "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         path = resource.path(obstacle.namespace)
         async with self._session.stream(path, query, accept=METADATA) as (head, events):
             if not head.ok:
-                return
+                return head.status != 403
             async for event in events:
                 if event.get("type") in _CHANGES:
                     self._ring(obstacle)
+        return True
 
 
 def _selected(obstacle: Obstacle) -> dict[str, str]:

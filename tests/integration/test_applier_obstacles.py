@@ -81,3 +81,17 @@ async def test_the_watch_ends_with_the_failure(sim_server, sim):
     assert rung == ["one"]
     assert task.cancelled()
     assert not alarms.watched
+
+
+async def test_what_may_be_read_and_not_watched_rings_no_bell(sim_server, sim):
+    """E6: a watch that is forbidden ends; it is no change that has the app tried again every few seconds."""
+    rung, mapper = [], Mapper(sim_server.session)
+    await mapper.refresh()
+    sim.store.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}})
+    sim.faults.forbid(lambda request: "watch" in request.query)
+    alarms = Alarms(sim_server.session, mapper)
+    async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as tasks:
+        alarms.start(tasks)
+        alarms.look_out("one", frozenset({Obstacle(ROLES, "Role", "web")}), lambda: rung.append("one"))
+
+    assert rung == []
