@@ -66,7 +66,7 @@ class Reach:
             path = joined(folder, name)
             if is_file(self._tree, path):
                 try:
-                    found = documents(self._tree.read(path), path)
+                    found = documents(self._tree.read(path), path, repeated_keys=True)
                 except FindingsError:
                     return {}
                 return found[0].value if found and isinstance(found[0].value, dict) else {}

@@ -39,6 +39,7 @@ _LATER_BOM = re.compile(rb"(?m)(^---[ \t]*\r?\n)\xef\xbb\xbf")
 _SURROGATES = re.compile(rb"((?<!\\)(?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _BINARY = f"{PREFIX}binary"
 _MERGE = f"{PREFIX}merge"
+_REPEATED = "yaml.duplicate-key"
 _NO_KEY = {
     dict: "a mapping cannot be a key: a template that is not in quotes?",
     list: "a list cannot be a key",
@@ -83,8 +84,10 @@ class Document:
         return Finding(code, message, self.file, line, column, hint)
 
 
-def documents(data: bytes, file: str, *, limits: Limits = LIMITS) -> list[Document]:
+def documents(data: bytes, file: str, *, limits: Limits = LIMITS, repeated_keys: bool = False) -> list[Document]:
     """Return the documents of a file that hold something; `file` is how findings name it.
+
+    With `repeated_keys` the last of equal keys counts, as with kubectl: for files that kubectl is to read itself.
 
     Raises:
         FindingsError: it is no YAML, holds a key twice, or exceeds a limit.
@@ -100,7 +103,7 @@ def documents(data: bytes, file: str, *, limits: Limits = LIMITS) -> list[Docume
         found = [Document(value, file, index, places) for index, value in builder.documents() if value is not None]
     except YAMLError as error:
         raise FindingsError([*builder.findings, _syntax(error, data, file)]) from error
-    if builder.findings:
+    if builder.findings and not (repeated_keys and all(each.code == _REPEATED for each in builder.findings)):
         raise FindingsError(builder.findings)
     return found
 
@@ -207,7 +210,7 @@ class _Builder:
             # kubectl takes the last of `yes: 1, on: 2`, which are one boolean; of two equal texts one is a mistake.
             others = folded.get(key, [(str, key)])
             if raw in others or any(other[0] is not raw[0] for other in others):
-                self._note(event, "yaml.duplicate-key", f"the key {key!r} stands twice in one mapping")
+                self._note(event, _REPEATED, f"the key {key!r} stands twice in one mapping")
         if raw != (str, key):
             folded.setdefault(key, [(str, key)] if key in found and key not in folded else []).append(raw)
         return key

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from services.renderer.engines import plugins
 from shared.core.kubeyaml import Document, documents
 from shared.errors import Finding, FindingsError
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Fields whose entries are files or folders; a folder is a kustomization of its own.
-_MEMBERS = ("resources", "bases", "components", "generators", "transformers", "validators")
+_MEMBERS = ("resources", "bases", "components", *plugins.FIELDS)
 _FILE_LISTS = ("crds", "configurations", "patchesStrategicMerge")
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
 _GENERATORS = ("configMapGenerator", "secretGenerator")
@@ -43,16 +44,18 @@ def checked(files: Mapping[str, bytes], roots: Iterable[str]) -> None:
     findings: list[Finding] = []
     folders = {posixpath.dirname(path) for path in files}
     folders |= {parent for folder in folders for parent in _parents(folder)}
-    waiting, seen = list(roots), set()
+    waiting: list[tuple[str, bool]] = [(root, False) for root in roots]
+    seen = set()
     while waiting:
-        folder = waiting.pop()
-        if folder in seen:
+        folder, configures = place = waiting.pop()
+        if place in seen:
             continue
-        seen.add(folder)
+        seen.add(place)
         document = _kustomization(files, folder, findings)
         if document is not None:
-            findings += _foreign(document)
-            waiting += _members(document, folder, files, folders, findings)
+            findings += (*_foreign(document), *plugins.refused(document, files, folder, configures=configures))
+            members = _members(document, folder, files, folders, findings)
+            waiting += ((path, configures or plugs) for path, plugs in members)
     if findings:
         raise FindingsError(findings)
 
@@ -65,7 +68,7 @@ def _kustomization(files: Mapping[str, bytes], folder: str, findings: list[Findi
         findings.append(Finding("render.no-kustomization", text, folder, hint=f"add a {NAMES[0]} to it"))
         return None
     try:
-        found = documents(files[names[0]], names[0])
+        found = documents(files[names[0]], names[0], repeated_keys=True)
     except FindingsError as error:
         findings += error.findings
         return None
@@ -89,8 +92,8 @@ def _foreign(document: Document) -> Iterator[Finding]:
 
 def _members(
     document: Document, folder: str, files: Mapping[str, bytes], folders: set[str], findings: list[Finding]
-) -> Iterator[str]:
-    """Yield the folders that a kustomization takes in, and add findings for what is not there."""
+) -> Iterator[tuple[str, bool]]:
+    """Yield the folders that a kustomization takes in, and whether as plugins; add findings for what is not there."""
     for entry in _entries(document.value, _MEMBERS):
         if "\n" in entry.text or _URL.search(entry.text):
             continue
@@ -99,7 +102,7 @@ def _members(
         if path in files:
             continue
         if path in folders:
-            yield path
+            yield path, entry.where[0] in plugins.FIELDS
         elif _REMOTE.search(entry.text):
             findings.append(_remote(document, entry))
         elif path.startswith(("..", "/")):
