@@ -102,15 +102,45 @@ async def test_output_that_is_no_yaml_names_its_template(engines):
     assert (finding.code, finding.file) == ("render.helm-output", "chart/templates/a.yaml")
 
 
-async def test_values_that_the_schema_forbids_name_the_value(engines):
+SCHEMA = """{"required": ["host"], "properties": {
+  "port": {"type": "integer"}, "mode": {"enum": ["a", "b"]}, "list": {"items": {"properties": {"x": {"type": "string"}}}}}}"""
+
+
+async def test_values_that_the_schema_forbids_name_the_value_where_it_was_written(engines):
     files = chart(
-        **{"chart/values.schema.json": '{"properties": {"port": {"type": "integer"}}}', "values.yaml": "port: x"}
+        **{
+            "chart/values.schema.json": SCHEMA,
+            "values/all.yaml": "mode: c\nport: x\nlist:\n- {}\n- x: 7\n",
+            "values/prod.yaml": "replicas: 1\nport: z\n",
+        }
+    )
+
+    found = await findings(engines, helm(files, layers=("values/all.yaml", "values/prod.yaml")))
+
+    assert {(each.code, each.file, each.line) for each in found} == {
+        ("render.values-schema", "chart", 0),
+        ("render.values-schema", "values/all.yaml", 1),
+        ("render.values-schema", "values/all.yaml", 5),
+        ("render.values-schema", "values/prod.yaml", 2),
+    }
+    texts = {each.message for each in found}
+    assert "the chart web does not take the value port: got string, want integer" in texts
+    assert "the chart web does not take the value (top level): missing property 'host'" in texts
+
+
+async def test_the_schema_of_a_chart_within_names_its_value(engines):
+    files = chart(
+        **{
+            "chart/charts/redis/Chart.yaml": "apiVersion: v2\nname: redis\nversion: 0.1.0\n",
+            "chart/charts/redis/values.schema.json": '{"properties": {"port": {"type": "integer"}}}',
+            "values.yaml": "redis:\n  port: x\n",
+        }
     )
 
     (finding,) = await findings(engines, helm(files, layers=("values.yaml",)))
 
-    assert (finding.code, finding.file) == ("render.helm", "chart/Chart.yaml")
-    assert "/port" in finding.message
+    assert (finding.file, finding.line) == ("values.yaml", 2)
+    assert "the chart redis does not take the value redis.port" in finding.message
 
 
 async def test_a_chart_for_another_kubernetes_is_refused(engines):
@@ -122,41 +152,13 @@ async def test_a_chart_for_another_kubernetes_is_refused(engines):
     assert await engines.render(helm(files, kubeVersion="v1.31.0"))
 
 
-async def test_dependencies_that_are_not_in_git_are_named(engines):
-    dependency = "dependencies: [{name: redis, version: 1.0.0, repository: 'https://charts.example.org'}]\n"
+async def test_without_a_version_of_kubernetes_the_one_of_helm_counts(engines):
+    files = chart() | {"chart/Chart.yaml": CHART["chart/Chart.yaml"] + "kubeVersion: '<1.25.0-0'\n"}
 
-    (finding,) = await findings(engines, helm(chart() | {"chart/Chart.yaml": CHART["chart/Chart.yaml"] + dependency}))
+    (finding,) = await findings(engines, helm(files))
 
-    assert finding.code == "render.helm-dependency"
-    assert "redis" in finding.message
-
-
-@pytest.mark.parametrize("text", ["{{ randAlphaNum 8 }}", "'{{ now }}'", "{{ uuidv4 }}"])
-async def test_a_chart_that_differs_at_each_render_is_refused_unless_allowed(engines, text):
-    (finding,) = await findings(engines, helm(chart(text)))
-
-    assert (finding.code, finding.file) == ("render.nondeterministic", "chart/templates/a.yaml")
-    assert await engines.render(helm(chart(text), allowNondeterministic=True))
-
-
-async def test_random_functions_that_change_nothing_are_no_hindrance(engines):
-    assert await engines.render(helm(chart('{{ define "x" }}{{ randAlphaNum 8 }}{{ end }}hello')))
-
-
-async def test_a_disabled_subchart_stays_enabled_for_the_next_render(engines):
-    """A render changes the chart that the library has loaded: each must load its own."""
-    files = CHART | {
-        "chart/Chart.yaml": CHART["chart/Chart.yaml"]
-        + "dependencies: [{name: sub, version: 0.1.0, condition: sub.on}]\n",
-        "chart/values.yaml": "sub: {on: true}\n",
-        "chart/charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
-        "chart/charts/sub/templates/a.yaml": config_map("sub"),
-    }
-
-    off = await engines.bundle(helm(files, values={"sub": {"on": False}}))
-    on = await engines.bundle(helm(files))
-
-    assert (off.keys, on.keys) == ((), ("/ConfigMap:shop/sub",))
+    assert finding.code == "render.helm-kube-version"
+    assert "`kubeVersion` beside their names" in finding.hint
 
 
 async def test_a_packed_chart_renders_and_helmignore_counts(engines):

@@ -1,21 +1,25 @@
-"""Make what Helm takes of what git has: the chart's archive, and values merged from their layers."""
+"""Make what Helm takes of what git has: the chart's archive, its files one by one, and values merged from their layers."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import posixpath
 import tarfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from services.renderer.engines.jobs import Job
-from shared.core.kubeyaml import documents
+from shared.core.kubeyaml import Document, documents
 from shared.errors import Finding, FindingsError
 
-_ARCHIVES = (".tgz", ".tar.gz")
-# Of an archive: Helm takes no more either.
+ARCHIVES = (".tgz", ".tar.gz")
+# Of an archive with all archives in it: Helm takes no more of one either.
 _UNPACKED_BYTES = 100 << 20
+_MEMBERS = 20_000
+_NESTED = 8
 
 
 def chart_file(job: Job) -> str:
@@ -29,60 +33,131 @@ def archive(job: Job) -> bytes:
     Raises:
         FindingsError: there is no chart.
     """
-    if job.root.endswith(_ARCHIVES) and job.root in job.files:
+    if _is_packed(job):
         return job.files[job.root]
+    return packed(_members(job))
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of the files of a chart."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz", compresslevel=1) as target:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(f"chart/{path}")
+            entry.size = len(data)
+            target.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
+
+
+def unpacked(job: Job) -> dict[str, bytes]:
+    """Return the files of the chart by their path in it, those of charts within it as if they were folders.
+
+    Raises:
+        FindingsError: an archive is none, holds links, or more than it may; or there is no chart.
+    """
+    found: dict[str, bytes] = {}
+    if _is_packed(job):
+        for path, content in _Unpacking(job.root).files(job.files[job.root]):
+            found[path.partition("/")[2]] = content
+        return found
+    unpacking = _Unpacking("")
+    prefix = f"{job.root}/" if job.root else ""
+    for path, content in _members(job).items():
+        if path.startswith("charts/") and path.endswith(ARCHIVES):
+            unpacking.name = prefix + path
+            folder = posixpath.dirname(path)
+            found.update((f"{folder}/{inner}", data) for inner, data in unpacking.files(content))
+        else:
+            found[path] = content
+    return found
+
+
+def _is_packed(job: Job) -> bool:
+    return job.root.endswith(ARCHIVES) and job.root in job.files
+
+
+def _members(job: Job) -> dict[str, bytes]:
+    """Return the files of a chart that is a folder, without those that `.helmignore` names."""
     prefix = f"{job.root}/" if job.root else ""
     members = {path.removeprefix(prefix): data for path, data in job.files.items() if path.startswith(prefix)}
     if "Chart.yaml" not in members:
         text = f"there is no chart in {job.root or '/'}: it has no Chart.yaml"
         raise FindingsError([Finding("render.no-chart", text, job.root)])
     ignored = _patterns(members.get(".helmignore", b""))
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as target:
-        for path, content in members.items():
-            if not _is_ignored(path, ignored):
-                entry = tarfile.TarInfo(f"chart/{path}")
-                entry.size = len(content)
-                target.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    return {path: content for path, content in members.items() if not _is_ignored(path, ignored)}
 
 
-def templates(packed: bytes) -> Iterator[bytes]:
-    """Yield the text of each template, those of charts within the chart too."""
-    with gzip.open(io.BytesIO(packed)) as content, tarfile.open(fileobj=content, mode="r|") as source:
-        taken = 0
-        for entry in source:
-            file = source.extractfile(entry) if entry.isreg() else None
-            taken += entry.size
-            if file is None or taken > _UNPACKED_BYTES:
-                continue
-            if entry.name.endswith(_ARCHIVES):
-                yield from templates(file.read())
-            elif "/templates/" in entry.name and "/templates/tests/" not in entry.name:
-                yield file.read()
+class _Unpacking:
+    """Reads archives and the archives in them, within one limit for all."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """The file that errors name."""
+        self._bytes = 0
+        self._count = 0
+
+    def files(self, archive: bytes, depth: int = 0) -> Iterator[tuple[str, bytes]]:
+        """Yield each file with its path."""
+        try:
+            with gzip.open(io.BytesIO(archive)) as content, tarfile.open(fileobj=content, mode="r|") as source:
+                for entry in source:
+                    yield from self._file(source, entry, depth)
+        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise self._refused("render.helm", f"is no chart's archive: {error}") from error
+
+    def _file(self, source: tarfile.TarFile, entry: tarfile.TarInfo, depth: int) -> Iterator[tuple[str, bytes]]:
+        self._bytes += entry.size
+        self._count += 1
+        if self._bytes > _UNPACKED_BYTES or self._count > _MEMBERS or depth > _NESTED:
+            text = f"holds more than {_UNPACKED_BYTES >> 20} MiB, {_MEMBERS} files, or {_NESTED} archives in each other"
+            raise self._refused("render.too-large", text, hint="use a smaller chart")
+        if entry.issym() or entry.islnk():
+            text = f"holds the link {entry.name} -> {entry.linkname}, which engines do not follow"
+            raise self._refused("render.symlink", text, hint="pack the file itself")
+        file = source.extractfile(entry) if entry.isreg() else None
+        if file is None:
+            return
+        path = posixpath.normpath(entry.name)
+        if path.startswith(("/", "../")):
+            raise self._refused("render.unsafe-path", f"holds {entry.name!r}, which leads out of it")
+        if path.endswith(ARCHIVES) and posixpath.basename(posixpath.dirname(path)) == "charts":
+            inner = self.files(file.read(), depth + 1)
+            yield from ((f"{posixpath.dirname(path)}/{each}", content) for each, content in inner)
+        else:
+            yield path, file.read()
+
+    def _refused(self, code: str, text: str, *, hint: str = "") -> FindingsError:
+        return FindingsError([Finding(code, f"{self.name} {text}", self.name, hint=hint)])
 
 
-def merged_values(job: Job, inline: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the layers in order, then those written in the app itself; later wins.
+def layered(job: Job) -> list[Document]:
+    """Return the documents of values that the layers hold, in order: later wins.
 
     Raises:
         FindingsError: a file is no YAML, or no mapping.
     """
-    merged: dict[str, Any] = {}
+    found: list[Document] = []
     findings: list[Finding] = []
     for path in job.layers:
         try:
-            found = documents(job.files[path], path)
+            found += documents(job.files[path], path)
         except FindingsError as error:
             findings += error.findings
-            continue
-        for document in found:
-            if isinstance(document.value, dict):
-                merged = _merged(merged, document.value)
-            else:
-                findings.append(document.finding("render.values", "a values file holds one mapping"))
+    findings += [
+        each.finding("render.values", "a values file holds one mapping")
+        for each in found
+        if not isinstance(each.value, dict)
+    ]
     if findings:
         raise FindingsError(findings)
+    return found
+
+
+def merged_values(layers: Iterable[Document], inline: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the layers, then those written in the app itself; later wins."""
+    merged: dict[str, Any] = {}
+    for document in layers:
+        merged = _merged(merged, document.value)
     return _merged(merged, inline)
 
 
