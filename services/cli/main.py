@@ -39,7 +39,11 @@ _ASKING = (
         "get targets --status ready=false",
     ),
     ("get:describe", "Show all about one thing, and its last events.", "describe app/web --cluster prod-eu-01"),
-    ("objects:diff", "Show what an apply would change in a cluster now.", "diff --live web@prod-eu-01"),
+    (
+        "diff:diff",
+        "Show what a change in git would change in the clusters, or an apply in one now.",
+        "diff --base main -o markdown",
+    ),
     (
         "wait:wait",
         "Wait until a commit, an app or a cluster came as far as wanted.",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from services.cli.hubs import CommandError, Where, asked
-from services.cli.output import Column, Output, age, plain, say, show
+from services.cli.output import Column, Format, age, plain, say, show
 from services.cli.steer import place_of
 
 if TYPE_CHECKING:
@@ -83,24 +81,14 @@ async def _away(hub: Hub, cluster: str) -> str:
     return f"the agent of {cluster} is {about['state']}{seen}"
 
 
-def diff(
-    name: str,
-    /,
-    *,
-    live: Annotated[bool, Parameter(negative="")] = False,
-    output: Output = "table",
-    where: Where | None = None,
-) -> int:
-    """Show what an apply of an app's release would change in a cluster now; exit 1 when it would change something.
+def diff_live(name: str, output: Format, where: Where | None) -> int:
+    """Show what an apply of an app's release would change in a cluster now; return 1 when it would change something.
 
-    Args:
-        name: APP@CLUSTER or CLUSTER/APP.
-        live: Compare with what is in the cluster, as its agent sees it; secrets are masked there.
-        output: How to print it.
-        where: Which hub.
+    Raises:
+        CommandError: the name is no target, or its agent cannot be asked.
     """
     place = place_of(name)
-    if not (live and place["app"] and place["cluster"]):
+    if not (place["app"] and place["cluster"]):
         raise CommandError("only a target and its cluster are compared", hint="write: towline diff --live APP@CLUSTER")
     found = asked(where, lambda hub: _differences(hub, place["cluster"], place["app"]))
     if output == "table":

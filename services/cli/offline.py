@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from services.cli.offline_findings import Reported, report
-from services.cli.output import Column, Output, plain, say, show
+from services.cli.offline_findings import Reported, line_of, once, report
+from services.cli.output import Column, Output, say, show
 from shared.errors import Finding
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def render(
             print(f"# {target.cluster}/{target.app}")
             print(_text(target), end="")
     if output != "json":
-        for finding in findings:
-            say(_line(finding))
+        for told in once(findings):
+            say(line_of(told))
     return 1 if errors else 0
 
 
@@ -104,7 +104,7 @@ def validate(
 
     plan = plan_at(path, asked or Asked())
     findings = [*_findings(plan, made(plan.targets, unsandboxed=unsandboxed), asked or Asked()), *fleet_findings(plan)]
-    report(_once(findings), output)
+    report(once(findings), output, path)
     return 1 if any(each.severity == "error" for each in findings) else 0
 
 
@@ -137,8 +137,8 @@ def targets(
     listing = {"apiVersion": "towline.dev/v1", "kind": "TargetList", "items": items}
     show(listing, _COLUMNS, output, noun="target", header=header)
     errors = [each for each in plan.findings if each.severity == "error"]
-    for finding in errors:
-        say(_line(finding))
+    for told in once(errors):
+        say(line_of(told))
     return 1 if errors else 0
 
 
@@ -159,14 +159,6 @@ def _findings(plan: Plan, targets: Sequence[Made], asked: Asked) -> list[Finding
     """Return the findings about what was asked for."""
     everywhere = (each for each in plan.findings if asked.app in {"", each.app} or not each.app)
     return [*everywhere, *(finding for target in targets for finding in target.findings)]
-
-
-def _once(findings: Sequence[Finding]) -> list[Finding]:
-    """Return each finding once, however many clusters it was found on."""
-    seen: dict[tuple[str, str, int, int, str], Finding] = {}
-    for each in findings:
-        seen.setdefault((each.code, each.file, each.line, each.column, each.message), each)
-    return sorted(seen.values(), key=lambda each: (each.file, each.line, each.column, each.code))
 
 
 def _listing(good: Sequence[Made], errors: Sequence[Finding], warnings: Sequence[Finding]) -> Mapping[str, Any]:
@@ -192,8 +184,3 @@ def _text(target: Made) -> str:
     from services.cli.offline_yaml import manifest_text
 
     return "".join(f"---\n{manifest_text(each)}" for each in target.objects)
-
-
-def _line(finding: Finding) -> str:
-    place = f"{finding.cluster}/{finding.app}: " if finding.cluster and finding.app else ""
-    return plain(f"{finding.severity}: {place}{finding}")

@@ -24,20 +24,41 @@ _HEAD = "HEAD"
 
 
 def plan_at(path: Path, asked: Asked) -> Plan:
-    """Return the plan of what is at `path`.
+    """Return the plan of what is at `path`, as far as it was asked for.
 
     Raises:
         CommandError: there is nothing that can be read, or nothing that was asked for.
     """
-    tree = _tree(path, asked.rev)
+    plan = plan_of_tree(tree_of(path, asked.rev), path, asked)
+    check(asked, plan)
+    return narrowed(plan, asked)
+
+
+def plan_of_tree(tree: Tree, path: Path, asked: Asked) -> Plan:
+    """Return the whole plan of `tree`, which is or was at `path`."""
     name = _name_of(path)
     fleet = read_fleet(tree, name) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
-    clusters = fleet.clusters or (Cluster(LOCAL),)
-    plan = plan_of(fleet, tree, clusters, _repositories(fleet, asked.source))
-    _check(asked.app, "app", {app.name for app in fleet.apps} | set(fleet.unreadable_apps))
-    _check(asked.cluster, "cluster", {cluster.name for cluster in clusters} | set(fleet.unreadable_clusters))
+    return plan_of(fleet, tree, fleet.clusters or (Cluster(LOCAL),), _repositories(fleet, asked.source))
+
+
+def narrowed(plan: Plan, asked: Asked) -> Plan:
+    """Return a plan with those of its targets that were asked for."""
     targets = (each for each in plan.targets if asked.app in {"", each.app} and asked.cluster in {"", each.cluster})
     return replace(plan, targets=tuple(targets))
+
+
+def check(asked: Asked, *plans: Plan) -> None:
+    """Return when one of the plans has what was asked for.
+
+    Raises:
+        CommandError: none has.
+    """
+    apps = (name for plan in plans for name in (*(app.name for app in plan.fleet.apps), *plan.fleet.unreadable_apps))
+    clusters = (
+        name for plan in plans for name in (*(each.name for each in plan.clusters), *plan.fleet.unreadable_clusters)
+    )
+    _check(asked.app, "app", set(apps))
+    _check(asked.cluster, "cluster", set(clusters))
 
 
 def _check(asked: str, what: str, known: set[str]) -> None:
@@ -46,7 +67,12 @@ def _check(asked: str, what: str, known: set[str]) -> None:
         raise CommandError(f"there is no {what} {asked!r}", code=f"cli.no-{what}", hint=f"there are: {names}")
 
 
-def _tree(path: Path, revision: str) -> Tree:
+def tree_of(path: Path, revision: str) -> Tree:
+    """Return the files at `path`, or those of a revision.
+
+    Raises:
+        CommandError: they cannot be read.
+    """
     if not path.is_dir():
         raise CommandError(f"{path} is no folder", code="cli.no-folder", hint="name a checkout, a repository or an app")
     is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
@@ -94,7 +120,7 @@ def _repositories(fleet: Fleet, given: Sequence[str]) -> dict[Place, Repository]
         key = (app.elsewhere.repository, app.elsewhere.ref)
         if place is not None:
             # A checkout counts as it is, whatever ref the fleet names: that is what people want to try.
-            found[key] = Repository(_tree(place, ""), provenance=1)
+            found[key] = Repository(tree_of(place, ""), provenance=1)
         else:
             text = f"its content is in {app.elsewhere.repository}, which is not here"
             hint = f"say where: --source {name or app.elsewhere.repository}=PATH"

@@ -18,7 +18,8 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text and text.isprintable() else None
+    # The library takes quotes all the same for what a block cannot hold, such as control characters.
+    style = "|" if "\n" in text else None
     if text in {"<<", "="} or not isinstance(resolved(text), str):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -29,5 +30,7 @@ _Dumper.add_representer(str, _text)
 
 def manifest_text(manifest: Manifest) -> str:
     """Return one object as a YAML document."""
-    text: str = yaml.dump(dict(manifest), Dumper=_Dumper, allow_unicode=True, width=4096)
+    # As people write them: what it is before what it says.
+    first = {name: manifest[name] for name in ("apiVersion", "kind", "metadata") if name in manifest}
+    text: str = yaml.dump({**first, **manifest}, Dumper=_Dumper, allow_unicode=True, width=4096, sort_keys=False)
     return text

@@ -21,6 +21,7 @@ from services.cli.hubs import CommandError
 Format = Literal["table", "wide", "json", "yaml", "name"]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], help="How to print: for people, or for programs.")]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_CODES = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36}
 _COLOURS = {
     **dict.fromkeys(("Synced", "Current", "connected", "healthy", "succeeded", "True"), "green"),
     **dict.fromkeys(("Applying", "InProgress", "OutOfSync", "applied", "released", "rendered", "observed"), "blue"),
@@ -80,6 +81,11 @@ def plain(value: Any) -> str:
 def say(text: str) -> None:
     """Tell a person something: talk goes to standard error, data to standard output."""
     print(text, file=sys.stderr)
+
+
+def painted(text: str, style: str) -> str:
+    """Return a text in a colour, or bold, where people see colours."""
+    return f"\033[{_CODES[style]}m{text}\033[0m" if style and _coloured() else text
 
 
 def _coloured() -> bool:

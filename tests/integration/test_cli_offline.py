@@ -180,20 +180,50 @@ MISTAKES = {
 def test_bad_input_gets_one_clear_error(fleet, changes, place, code):
     (line,) = run("validate", fleet(changes), code=1).stdout.splitlines()
 
-    assert line.startswith(f"error: {place}: ")
-    assert line.endswith(f"[{code}]")
+    assert line.startswith(f"{place}: error {code}: ")
 
 
 def test_findings_come_in_the_forms_of_their_readers(fleet):
     broken = fleet({"apps/odd/app.yaml": "namespase: x\n"})
-    (error,) = json.loads(run("validate", broken, "-o", "json", code=1).stdout)["errors"]
-    (result,) = json.loads(run("validate", broken, "-o", "sarif", code=1).stdout)["runs"][0]["results"]
+    listing = json.loads(run("validate", broken, "-o", "json", code=1).stdout)
+    (error,) = listing["errors"]
     (mark,) = run("validate", broken, "-o", "github", code=1).stdout.splitlines()
 
+    assert (listing["apiVersion"], listing["kind"]) == ("towline.dev/v1", "FindingList")
     assert (error["file"], error["line"], error["app"]) == ("apps/odd/app.yaml", 1, "odd")
-    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 1, "startColumn": 1}
     assert mark.startswith("::error file=apps/odd/app.yaml,line=1,col=1,title=fleet.unknown-key::")
     assert "did you mean 'namespace'" in mark
+
+
+def test_code_scanning_gets_all_that_it_asks_for(fleet):
+    """As SARIF 2.1.0 wants it: what is required, indexes that fit, places from the repository's root."""
+    broken = fleet({"apps/odd/app.yaml": "namespase: x\n", "fleet.yaml": "version: 1\nrolouts: {}\n"})
+    (broken.parent / ".git").mkdir()
+    log = json.loads(run("validate", broken, "-o", "sarif", code=1).stdout)
+    (told,) = log["runs"]
+    driver = told["tool"]["driver"]
+
+    assert log["version"] == "2.1.0"
+    assert driver["name"] == "towline"
+    assert all(set(each) == {"id", "shortDescription", "help"} for each in driver["rules"])
+    assert {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in told["results"]} == {
+        "fleet/fleet.yaml",
+        "fleet/apps/odd/app.yaml",
+    }
+    for result in told["results"]:
+        assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in {"error", "warning", "note"}
+        assert result["message"]["text"]
+        assert min(result["locations"][0]["physicalLocation"]["region"].values()) >= 1
+
+
+def test_what_is_wrong_on_many_clusters_is_told_once(fleet):
+    broken = fleet({"apps/web/base/kustomization.yaml": "resources: [gone.yaml]\n"})
+    (line,) = run("validate", broken, code=1).stdout.splitlines()
+    (error,) = json.loads(run("validate", broken, "-o", "json", code=1).stdout)["errors"]
+
+    assert line.endswith("[web on dev-1, prod-1]")
+    assert error["clusters"] == ["dev-1", "prod-1"]
 
 
 def test_targets_say_what_each_is_made_of(fleet):
