@@ -46,6 +46,11 @@ def render(source: str) -> str:
     return f"{ROOT}.render.{source}"
 
 
+def restore(source: str, commit: str) -> str:
+    """Return the subject of requests for what only an older commit of a source brings."""
+    return f"{ROOT}.render.{source}.{commit}"
+
+
 def pack(source: str, digest: str, index: int) -> str:
     """Return the subject of one chunk of a pack."""
     return f"{ROOT}.source.{source}.{digest}.{index}"

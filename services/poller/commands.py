@@ -1,4 +1,4 @@
-"""What people and the releaser ask of the poller: look now, request again, say everything again.
+"""What people and the releaser ask of the poller: look now, request again or what was lost, say everything again.
 
 Every command is answered by a fact with its id; a command that is delivered twice is done twice and answered once.
 """
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.poller.observation import fact_id, needed, republished, requested
-from services.poller.publishing import publish_fact
+from services.poller.publishing import Publisher, publish_fact
+from services.poller.restoring import restore
 from services.poller.rounds import Rounds
 from services.poller.watcher import Watcher
 from shared.bus.connection import Bus, Delivery
 from shared.errors import PermanentError
 from shared.messages.facts import Command, Fact
-from shared.messages.sources import Needs
+from shared.messages.sources import Lost, Needs
 from shared.runtime.logs import get_logger
 
 LOOK_WAIT_S = 15.0
@@ -35,6 +36,7 @@ class Commands:
     """Handles the streams COMMANDS and NEEDS."""
 
     watchers: Mapping[str, Watcher]
+    publishers: Mapping[str, Publisher]
     rounds: Rounds
     bus: Bus
 
@@ -71,6 +73,8 @@ class Commands:
                 for watcher in chosen:
                     await watcher.change(lambda state, now: requested(state, reason, now))
                 return f"requested {_names(chosen)}", {"sources": [watcher.name for watcher in chosen]}
+            case "restore":
+                return await self._restore(command, chosen)
             case "rebuild":
                 for watcher in chosen:
                     await watcher.change(republished)
@@ -78,7 +82,7 @@ class Commands:
             case _:
                 raise CommandRefusedError(
                     f"the poller does not know the command {command.verb!r}",
-                    hint="it knows sync, render and rebuild",
+                    hint="it knows sync, render, restore and rebuild",
                 )
 
     async def _sync(self, chosen: Sequence[Watcher]) -> tuple[str, dict[str, Any]]:
@@ -93,6 +97,16 @@ class Commands:
         told = [f"{name} is at {commit[:12]}" for name, commit in tips.items() if name not in failing]
         told += [f"{name} cannot be had: {why}" for name, why in failing.items()]
         return "; ".join(told), {"tips": tips, "failing": failing}
+
+    async def _restore(self, command: Command, chosen: Sequence[Watcher]) -> tuple[str, dict[str, Any]]:
+        lost = [Lost.model_validate(each) for each in command.arguments.get("lost", ())]
+        asked: list[str] = []
+        failed: list[str] = []
+        for watcher in chosen:
+            commits, why = await restore(self.publishers[watcher.name], lost)
+            asked, failed = [*asked, *commits], [*failed, *why]
+        told = "; ".join([*(f"{commit} is rendered again" for commit in asked), *failed])
+        return told or "nothing was lost", {"commits": asked, "failed": failed}
 
     def _chosen(self, command: Command) -> list[Watcher]:
         name = command.arguments.get("source")

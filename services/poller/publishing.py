@@ -32,6 +32,7 @@ from shared.errors import PermanentError, TowlineError
 from shared.git.mirror import Mirror
 from shared.git.packs import pack_of
 from shared.git.trees import MissingObjectError
+from shared.messages.blobs import BlobRef
 from shared.messages.facts import Fact
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
@@ -133,14 +134,13 @@ class Publisher:
         tree = revision.commit.tree
         step = next_step(followed.chain)
         try:
-            step, sealed = await asyncio.to_thread(self._sealed, followed, tree, step)
+            step, sealed = await asyncio.to_thread(self._sealed, followed.repository, tree, step)
         except PermanentError as error:
             self._hopeless[followed.key] = tree
             failed: dict[Key, PermanentError | None] = {followed.key: error}
             await self.watcher.change(lambda state, now: answered(state, self.watcher.name, failed, now))
             return
-        stored = await store_blob(self.bus, pack_place(self.watcher.name), sealed.data)
-        pack = stored.model_copy(update={"key": sealed.key.hex()})
+        pack = await self._store(sealed)
         chain = extended(followed.chain, step, tree, pack)
         await self.watcher.change(lambda state, _: with_chain(state, followed.key, chain))
         get_logger().info(
@@ -148,13 +148,28 @@ class Publisher:
             source=self.watcher.name,
             repository=followed.repository,
             commit=revision.commit.id,
-            bytes=stored.bytes,
+            bytes=pack.bytes,
             full=not step.without,
         )
 
-    def _sealed(self, followed: Followed, tree: str, step: Step) -> tuple[Step, Sealed]:
+    async def store_whole(self, repository: str, tree: str) -> BlobRef:
+        """Store a pack of a tree that is no tip's: it is swept soon.
+
+        Raises:
+            MissingObjectError: the mirror lacks a part of it.
+        """
+        _, sealed = await asyncio.to_thread(self._sealed, repository, tree, Step())
+        pack = await self._store(sealed)
+        self._unnamed.setdefault(pack.digest, 0)
+        return pack
+
+    async def _store(self, sealed: Sealed) -> BlobRef:
+        stored = await store_blob(self.bus, pack_place(self.watcher.name), sealed.data)
+        return stored.model_copy(update={"key": sealed.key.hex()})
+
+    def _sealed(self, repository: str, tree: str, step: Step) -> tuple[Step, Sealed]:
         """Return the pack that `step` asks for, or a full one when the mirror no longer has what it builds on."""
-        read = Mirror(self.looker.mirror(followed.repository)).read()
+        read = Mirror(self.looker.mirror(repository)).read()
         try:
             return step, seal(pack_of(read, tree, step.without or None), self.secret)
         except MissingObjectError:

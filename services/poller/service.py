@@ -65,14 +65,14 @@ class _Poller:
         self._began_anew = all(watcher.state.number == 0 for watcher in self._watchers.values())
         self._rounds = Rounds(list(self._watchers.values()), looker, settings.interval_s)
         secret = content_secret(settings.data / KEYS)
-        self._publishers = [Publisher(watcher, bus, looker, secret) for watcher in self._watchers.values()]
-        self._commands = Commands(self._watchers, self._rounds, bus)
+        self._publishers = {name: Publisher(each, bus, looker, secret) for name, each in self._watchers.items()}
+        self._commands = Commands(self._watchers, self._publishers, self._rounds, bus)
 
     async def run(self, life: Lifecycle) -> None:
         """Do everything at once until the program stops."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rounds.run(life))
-            for publisher in self._publishers:
+            for publisher in self._publishers.values():
                 tasks.create_task(publisher.run(life))
             tasks.create_task(self._follow_incarnations(life))
             tasks.create_task(self._bus.consume(_NEEDS, self._commands.take_needs, workers=COMMAND_WORKERS))

@@ -52,7 +52,7 @@ class Handlers:
         async with self.store.deciding() as tx:
             taken = await intake.take(tx, message, listing, lists, self.commands.parts.keys)
         log.info("render_taken" if taken else "render_ignored", source=message.source, number=message.number)
-        self.publisher.look_again()
+        self.publisher.rendered(message.source)
 
     async def _listing(self, message: Rendered) -> RenderListing:
         if message.listing is not None:

@@ -1,13 +1,13 @@
 """Say on the bus what the database decided: rosters and desired documents, clusters, facts.
 
-The database is the truth. A document goes out by compare-and-set, never before the blobs that it names are there, and
+The database is the truth. A document goes out by compare-and-set, not before the blobs that it names are there, and
 never when the bus knows a higher one than we do: then this database was restored, and people must say so.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 
 from services.releaser import registering
 from services.releaser.keys import HubKeys
+from services.releaser.missing import Missing, Named, blobs_of
 from services.releaser.restored import Restored, newer_on_bus
 from services.releaser.store import Store, Transaction, portions
 from services.releaser.tables import clusters, desired
@@ -24,10 +25,7 @@ from shared.bus.connection import Bus
 from shared.bus.errors import WrongSequenceError
 from shared.bus.storing import store_blob
 from shared.bus.together import each_of
-from shared.core.canonical import decode
-from shared.core.seal import decompressed
 from shared.errors import PermanentError, TransientError
-from shared.messages.blobs import BlobRef
 from shared.messages.releases import ClusterIndex, Membership
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
@@ -36,8 +34,6 @@ AT_ONCE = 32
 RETRY_S = 2.0
 REGISTRY_PAUSE_S = 1.0
 """Changes of the registry that come closer together are told, and rendered for, together: each costs by all clusters."""
-RENDER_AGAIN_S = 30.0
-ROSTER_LIMIT_BYTES = 64 << 20
 FACTS_AT_ONCE = 64
 
 log = get_logger("services.releaser")
@@ -74,7 +70,11 @@ class Publisher:
     """Cluster → sequence of its last document on the bus."""
     _stored: set[str] = field(default_factory=set)
     """Digests of shared blobs that are on the bus."""
-    _rendered_at: dict[str, float] = field(default_factory=dict)
+    _missing: Missing = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with a bus that lacks nothing."""
+        self._missing = Missing(self.store, self.clock)
 
     def decided(self, transaction: Transaction) -> None:
         """Take note of what a committed transaction changed."""
@@ -84,8 +84,9 @@ class Publisher:
         if transaction.touched or transaction.registry or transaction.said:
             self._wake.set()
 
-    def look_again(self) -> None:
-        """Try what is still due now: content may have come."""
+    def rendered(self, source: str) -> None:
+        """Try what is still due now: content may have come with a render of a source."""
+        self._missing.rendered(source)
         self._wake.set()
 
     def forget(self, digests: Iterable[str]) -> None:
@@ -97,6 +98,7 @@ class Publisher:
         if emptied:
             async with self.store.deciding() as transaction:
                 await transaction.do(update(clusters).values(told=False))
+            self._missing.start_anew()
         self._sequences.clear()
         self._stored.clear()
         async with self.store.reading() as view:
@@ -187,6 +189,7 @@ class Publisher:
         except TransientError:
             self._due |= due
             raise
+        await self._missing.ask()
 
     async def _publish_one(self, row: Any) -> None:
         try:
@@ -243,25 +246,19 @@ class Publisher:
         """Store the roster, and make sure that the bundles it names are there; else have them rendered."""
         await store_blob(self.bus, blob_place(row.cluster), row.roster_bytes)
         missing = []
-        for source, reference in blobs_of(row.roster_bytes):
-            if reference.digest in self._stored:
+        for release, blob in blobs_of(row.roster_bytes):
+            if blob.digest in self._stored:
                 continue
-            if await has_blob(self.bus, blob_place(subjects.SHARED), reference):
-                self._stored.add(reference.digest)
+            if await has_blob(self.bus, blob_place(subjects.SHARED), blob):
+                self._stored.add(blob.digest)
             else:
-                missing.append((source, reference.digest))
-        if missing:
-            await self._render_again({source for source, _ in missing})
+                missing.append(Named.of(release, blob))
+        if not missing:
+            self._missing.whole(row.cluster)
+        elif self._missing.is_late(row.cluster, missing):
+            log.warning("release_published_without_content", cluster=row.cluster, bundles=len(missing))
+        else:
             raise BlobsMissingError(f"{len(missing)} bundles are not on the bus; their sources are rendered again")
-
-    async def _render_again(self, sources: Collection[str]) -> None:
-        now = self.clock()
-        late = {name for name in sources if now - self._rendered_at.get(name, -RENDER_AGAIN_S) >= RENDER_AGAIN_S}
-        self._rendered_at.update(dict.fromkeys(late, now))
-        if late:
-            async with self.store.deciding() as transaction:
-                for name in sorted(late):
-                    transaction.ask_poller("render", {"source": name} if name else {}, "blobs")
 
 
 async def _desired_rows(view: Transaction, names: Iterable[str]) -> list[Any]:
@@ -270,15 +267,4 @@ async def _desired_rows(view: Transaction, names: Iterable[str]) -> list[Any]:
         joined = clusters.c.membership == Membership.JOINED
         query = select(desired).join(clusters, clusters.c.cluster == desired.c.cluster)
         found.extend(await view.rows(query.where(joined, desired.c.cluster.in_(some))))
-    return found
-
-
-def blobs_of(roster: bytes) -> list[tuple[str, BlobRef]]:
-    """Return the shared blobs that a roster names, each with the source of its content."""
-    content = decode(b"".join(decompressed(roster, ROSTER_LIMIT_BYTES)))
-    found = []
-    for release in content["releases"].values():
-        if release["bundle"]:
-            provenance = release.get("provenance") or [{}]
-            found.append((str(provenance[0].get("source", "")), BlobRef.model_validate(release["bundle"]["blob"])))
     return found

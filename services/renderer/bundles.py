@@ -63,8 +63,18 @@ class Bundles:
         """Look anew at what is on the bus: it is another bus, or was emptied."""
         self._present.clear()
 
-    async def of(self, source: str, inputs: Iterable[AppInputs]) -> Mapping[str, Outcome]:
-        """Return the outcome for each of `inputs` by its own key.
+    async def put_back(self, lost: Iterable[BlobRef]) -> bool:
+        """Have these sealed bundles on the bus as they were; False: one of them is no longer kept here."""
+        whole = True
+        for blob in lost:
+            content = await asyncio.to_thread(self._cache.blob, blob)
+            whole = whole and content is not None
+            if content is not None:
+                await store_blob(self._bus, blob_place(subjects.SHARED), content)
+        return whole
+
+    async def of(self, source: str, inputs: Iterable[AppInputs], *, present: bool = True) -> Mapping[str, Outcome]:
+        """Return the outcome for each of `inputs` by its own key; `present`: they are all that the source uses now.
 
         Raises:
             TransientError: the bus or this machine, not an input, is why it did not work.
@@ -80,7 +90,8 @@ class Bundles:
 
         await each_of(one, distinct, at_once=_AT_ONCE)
         # Only what the source uses now is sure to be on the bus next time: the releaser clears away the rest.
-        self._present[source] = {each.bundle.digest for each in outcomes.values() if each.bundle}
+        if present:
+            self._present[source] = {each.bundle.digest for each in outcomes.values() if each.bundle}
         return outcomes
 
     async def _outcome(self, source: str, key: str, inputs: AppInputs) -> Outcome:

@@ -25,7 +25,7 @@ from shared.git.trees import MissingObjectError
 from shared.messages.blobs import BlobRef
 from shared.messages.releases import ClusterIndex
 from shared.messages.renders import Provenance, Rendered, RenderListing
-from shared.messages.sources import Checkout, Needs, RenderRequest, Wanted
+from shared.messages.sources import Checkout, Lost, Needs, RenderRequest, Wanted
 from shared.runtime.logs import get_logger
 
 # A larger listing becomes a blob: every reader of RENDERED would carry it otherwise.
@@ -60,6 +60,9 @@ class Requests:
         request = RenderRequest.from_bytes(delivery.data)
         log = get_logger().bind(source=request.source, number=request.number, commit=request.checkout.commit.id)
         started = datetime.now(UTC)
+        if request.lost is not None:
+            await self._restore(request, request.lost)
+            return
         try:
             rendered = await self._rendered(request, started)
         except LostPacksError as error:
@@ -108,11 +111,27 @@ class Requests:
             finished_at=datetime.now(UTC),
         )
 
+    async def _restore(self, request: RenderRequest, lost: Lost) -> None:
+        """Have bundles of an older commit on the bus again; whoever still misses one asks again."""
+        log = get_logger().bind(source=request.source, commit=request.checkout.commit.id, apps=lost.apps)
+        if await self._bundles.put_back(lost.blobs):
+            log.info("bundles_put_back", bundles=len(lost.blobs))
+            return
+        try:
+            plan, _ = await self._plan(request)
+        except LostPacksError as error:
+            log.warning("packs_missed", repository_error=error.message)
+            return
+        inputs = [each.inputs for each in plan.targets if each.inputs and each.app in lost.apps]
+        await self._bundles.of(request.source, inputs, present=False)
+        log.info("bundles_rendered_again", targets=len(inputs))
+
     async def _plan(self, request: RenderRequest) -> tuple[Plan, int]:
         """Return what is to be rendered, and the version of the clusters it is for."""
         checkouts = (request.checkout, *request.others)
         trees: list[Tree] = [await self._trees.of(request.source, checkout) for checkout in checkouts]
-        self._held[request.source] = {checkout.commit.tree for checkout in checkouts}
+        if request.lost is None:
+            self._held[request.source] = {checkout.commit.tree for checkout in checkouts}
         stored = await self._bus.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
         index = ClusterIndex.from_bytes(stored.data) if stored else ClusterIndex(version=0)
         plan = await asyncio.to_thread(planned, request, trees, index.clusters)

@@ -26,7 +26,13 @@ _WRITES = {
     "auditor": (subjects.COMMANDS, subjects.EVENTS),
 }
 _PUBLISHES = {
-    "poller": (f"{ROOT}.revision.*.*", f"{ROOT}.render.*", f"{ROOT}.source.*.*.*", f"{ROOT}.fact.poller.*"),
+    "poller": (
+        f"{ROOT}.revision.*.*",
+        f"{ROOT}.render.*",
+        f"{ROOT}.render.*.*",
+        f"{ROOT}.source.*.*.*",
+        f"{ROOT}.fact.poller.*",
+    ),
     "renderer": (
         f"{ROOT}.need.*",
         f"{ROOT}.rendered.*",

@@ -45,7 +45,7 @@ class StreamPlan:
 
 STREAMS = (
     StreamPlan(subjects.REVISIONS, (f"{ROOT}.revision.*.*",), 1, max_age_s=7 * _DAY, per_subject=100, keeps_old=False),
-    StreamPlan(subjects.RENDER, (f"{ROOT}.render.*",), 1, per_subject=1, work_queue=True),
+    StreamPlan(subjects.RENDER, (f"{ROOT}.render.*", f"{ROOT}.render.*.*"), 1, per_subject=1, work_queue=True),
     # One message a subject: a chunk that is written again replaces itself.
     StreamPlan(subjects.SOURCES, (f"{ROOT}.source.*.*.*",), 16, per_subject=1, direct=True),
     StreamPlan(subjects.NEEDS, (f"{ROOT}.need.*",), 1, per_subject=1),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from shared.messages.base import Message, Part, Timestamp
 from shared.messages.blobs import BlobRef
+from shared.messages.renders import Provenance
 
 
 class History(StrEnum):
@@ -69,6 +70,14 @@ class SourceFailure(Part):
     hint: str = ""
 
 
+class Lost(Part):
+    """Bundles that clusters run and the bus has no more, and what they were made of; in the command `restore`."""
+
+    apps: tuple[str, ...]
+    blobs: tuple[BlobRef, ...]
+    provenance: tuple[Provenance, ...]
+
+
 class RenderRequest(Message):
     """Render this source at these commits (stream RENDER, the newest request replaces a waiting one)."""
 
@@ -82,6 +91,8 @@ class RenderRequest(Message):
     reason: str = "commit"
     """`commit`, `clusters`, `needs`, `sync`, `rebuild`: for logs only."""
     requested_at: Timestamp
+    lost: Lost | None = None
+    """Only this is to be on the bus again; of such a request nothing is told. A critical field."""
 
 
 class Wanted(Part):

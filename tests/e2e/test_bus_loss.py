@@ -107,6 +107,36 @@ async def test_what_the_bus_forgets_or_remembers_wrongly_is_repaired(filled):
 
 
 @pytest.mark.slow
+async def test_a14_a_cluster_on_an_older_bundle_goes_on_after_the_bus_is_lost(apart, local_git):
+    """A14: one app was taken back, so the present commit does not bring its bundle: the others are not held back."""
+
+    def commit(web, api):
+        files = {f"apps/{name}/a.yaml": MAP.format(name=name, text=text) for name, text in (("web", web), ("api", api))}
+        return local_git.commit("fleet", {"fleet.yaml": "version: 1\n", **files})
+
+    first = commit("old", "old")
+    line = await apart(clusters=["c1"], sources={"fleet": str(local_git.path("fleet"))})
+    await line.wait(first)
+    await line.wait(commit("new", "new"))
+
+    def runs(web, api):
+        found = [line.cluster("c1").store.get("v1", "ConfigMap", "default", name) for name in ("web", "api")]
+        return [each["data"]["text"] for each in found] == [web, api]
+
+    await line.command("releaser", "rollback", cluster="c1", app="web", to=first, reason="incident 42")
+    await until(lambda: runs("old", "new"), what="it is taken back")
+
+    await line.wipe_bus()
+    for name in ("blobs", "records"):
+        shutil.rmtree(line.data / "render-cache" / name)
+        (line.data / "render-cache" / name).mkdir()
+    commit("new", "newer")
+    await until(lambda: runs("old", "newer"), what="the other app goes on")
+
+    assert history.deletes(line.cluster("c1")) == []
+
+
+@pytest.mark.slow
 async def test_clusters_stay_and_heal_while_everything_else_is_gone(filled):
     """A01: programs killed, bus and database gone, git away: no write but healing, no delete; then all comes back."""
     for program in PROGRAMS:

@@ -5,6 +5,8 @@ from sqlalchemy import select
 
 from services.releaser.commands import Commands, Parts
 from services.releaser.keys import load_or_make
+from services.releaser.missing import PATIENCE_S
+from services.releaser.publishing import Publisher
 from services.releaser.restored import Restored
 from services.releaser.service import VERBS
 from services.releaser.store import Store
@@ -18,6 +20,7 @@ from shared.core.status import Health, Result, Sync
 from shared.messages.facts import Command
 from shared.messages.releases import ClusterIndex
 from shared.messages.reports import Report
+from shared.messages.sources import Lost
 from tests.support.releaser import START, dg, rendered
 from tests.support.releaser_hub import Agent, Hub, until
 
@@ -112,6 +115,75 @@ async def test_a14_a_wiped_bus_gets_everything_back_byte_for_byte(hub, connect):
 
         assert await until(back)
         assert await until(lambda: hub.renderer.last(subjects.CLUSTERS, subjects.cluster("c1")))
+
+
+async def test_a14_what_only_an_older_commit_brings_is_asked_for_by_that_commit(hub, connect):
+    """A14: a cluster was taken back, and the bus is lost: the present commit brings its bundle no more."""
+    async with hub.running():
+        agent = await hub.join("c1")
+        bus = await connect(agent.credentials())
+        await hub.render(rendered(1, {("c1", "web"): "a"}))
+        await agent.reads(bus, "web", "a")
+        await hub.render(rendered(2, {("c1", "web"): "b"}))
+        await agent.reads(bus, "web", "b")
+        answer = await hub.give("rollback", cluster="c1", app="web", to="1.1")
+        assert answer.data["ok"], answer.message
+        _, releases = await agent.reads(bus, "web", "a")
+        before = await hub.desired("c1")
+        await hub.wipe()
+
+        assert await until(lambda: asked_poller(hub, "render"))
+        assert await asked_poller(hub, "restore") is None
+
+        await hub.render(rendered(2, {("c1", "web"): "b"}))
+        command = await until(lambda: asked_poller(hub, "restore"))
+        made = releases["web"]
+
+        assert command.arguments["source"] == "fleet"
+        (lost,) = (Lost.model_validate(each) for each in command.arguments["lost"])
+        assert (lost.apps, [each.commit for each in lost.provenance]) == (("web",), [made["provenance"][0]["commit"]])
+        assert [each.digest for each in lost.blobs] == [made["bundle"]["blob"]["digest"]]
+
+        await hub.bundle("a")
+
+        async def back():
+            return await hub.desired("c1") == before
+
+        assert await until(back)
+
+
+async def test_content_that_nobody_can_make_again_holds_no_cluster_back_for_ever(hub, connect):
+    """A14: the other apps of a cluster go on; its agent has the lost bundle, or says that it lacks it."""
+    async with hub.running():
+        agent = await hub.join("c1")
+        await hub.render(rendered(1, {("c1", "web"): "a", ("c1", "api"): "b"}))
+        await agent.reads(await connect(agent.credentials()), "web", "a")
+        before = await hub.desired("c1")
+    await hub.wipe()
+    await hub.bundle("b")
+    settings, now = hub.settings(), [0.0]
+    async with Store.open(settings.database_url) as store, hub.server.bus("releaser") as bus:
+        publisher = Publisher(bus, store, load_or_make(settings.keys), Restored(), lambda: now[0])
+        await publisher.compare(emptied=True)
+        await publisher.publish()
+
+        assert await hub.desired("c1") is None
+
+        now[0] += PATIENCE_S
+        await publisher.publish()
+
+        assert await hub.desired("c1") == before
+
+
+async def asked_poller(hub, verb):
+    """Return the last command of a kind to the poller, None without one."""
+    found = None
+    for sequence in range(1, (await hub.steward.api("STREAM.INFO.COMMANDS", {}))["state"]["last_seq"] + 1):
+        stored = await hub.steward.stored_at_sequence(subjects.COMMANDS, sequence)
+        if stored is not None and ".poller." in stored.subject:
+            command = Command.from_bytes(stored.data)
+            found = command if command.verb == verb else found
+    return found
 
 
 async def test_what_was_decided_before_a_crash_is_published_at_the_next_start(hub):

@@ -1,10 +1,15 @@
 """Poller and renderer with a real bus, real git and real engines: from a commit to bundles on the bus."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from shared import subjects
+from shared.bus.blobs import blob_place, has_blob
+from shared.messages.facts import Command
+from shared.messages.sources import Lost
+from tests.support.line import until
 from tests.support.renderer_line import line
 from tests.support.rendering import config_map
 
@@ -146,6 +151,34 @@ async def test_packs_that_the_bus_lost_are_asked_for_again(bus_server, tmp_path,
             rendered = await renders.at(commit)
 
             assert (await renders.targets(rendered))["dev-1", "tools"] == ["ConfigMap/more"]
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept on disk", "rendered again"])
+async def test_a14_what_an_older_commit_brought_comes_back_and_nothing_is_told(
+    bus_server, tmp_path, fleet, source, kept
+):
+    """A14: the bus is lost while a cluster runs an older commit; the present one brings other bundles."""
+    before = fleet(FLEET)
+    async with line(bus_server, tmp_path, source) as renders:
+        rendered = await renders.at(before)
+        listing = await renders.listing(rendered)
+        target = next(each for each in listing.targets if (each.cluster, each.app) == ("dev-1", "web"))
+        blob = listing.bundles[target.bundle].blob.model_copy(update={"key": ""})
+        await renders.at(fleet({"apps/web/base/a.yaml": config_map(text="now")}))
+        async with bus_server.bus("steward") as steward:
+            await steward.purge(subjects.BLOBS, f"{subjects.ROOT}.blob.>")
+        if not kept:
+            (tmp_path / "render-cache" / "blobs" / blob.digest).unlink()
+        lost = Lost(apps=("web",), blobs=(blob,), provenance=rendered.provenance)
+        async with bus_server.bus("auditor") as auditor:
+            arguments = {"source": "fleet", "lost": [lost.model_dump(mode="json")]}
+            command = Command(id="1", verb="restore", arguments=arguments, actor="releaser", at=datetime.now(UTC))
+            await auditor.publish(subjects.command("poller", command.id), command.to_bytes())
+
+        await until(lambda: has_blob(renders.reader, blob_place(subjects.SHARED), blob), what="its bundle is back")
+        after = fleet({"apps/tools/tools.yaml": config_map("more")})
+
+        assert (await renders.rendered.get()).commit == after
 
 
 async def test_a_large_listing_is_a_blob(bus_server, tmp_path, fleet, source):
