@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.poller.observation import fact_id, needed, republished, requested
 from services.poller.publishing import Publisher, publish_fact
 from services.poller.restoring import restore
@@ -99,7 +101,10 @@ class Commands:
         return "; ".join(told), {"tips": tips, "failing": failing}
 
     async def _restore(self, command: Command, chosen: Sequence[Watcher]) -> tuple[str, dict[str, Any]]:
-        lost = [Lost.model_validate(each) for each in command.arguments.get("lost", ())]
+        try:
+            lost = [Lost.model_validate(each) for each in command.arguments.get("lost", ())]
+        except (ValidationError, TypeError) as error:
+            raise CommandRefusedError("what was lost is told in a way that this poller does not read") from error
         asked: list[str] = []
         failed: list[str] = []
         for watcher in chosen:
