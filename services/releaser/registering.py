@@ -69,7 +69,17 @@ def new_row(name: str) -> dict[str, Any]:
     """Return the row of a cluster of which nothing was said."""
     empty: dict[str, Any] = {column.name: "" for column in clusters.columns}
     maps: dict[str, Any] = {
-        name: {} for name in ("git_values", "hub_labels", "claims", "approved", "labels", "origins", "pending")
+        name: {}
+        for name in (
+            "git_values",
+            "git_capabilities",
+            "hub_labels",
+            "claims",
+            "approved",
+            "labels",
+            "origins",
+            "pending",
+        )
     }
     flags = {"leaving": False, "told": False, "changed_version": 0, "asked_version": 0}
     return {**empty, **maps, **flags, "git_labels": None, "cluster": name}
@@ -78,12 +88,14 @@ def new_row(name: str) -> dict[str, Any]:
 def _declared(row: Mapping[str, Any], cluster: DeclaredCluster) -> dict[str, Any]:
     present = Membership(row["membership"]) if row["membership"] else None
     membership = membership_in_git(present, in_git=True)
-    return {**row, "git_labels": dict(cluster.labels), "git_values": dict(cluster.values), "membership": membership}
+    capabilities = cluster.model_dump(mode="json", include={"kube_version", "api_versions"}, exclude_defaults=True)
+    said = {"git_labels": dict(cluster.labels), "git_values": dict(cluster.values), "git_capabilities": capabilities}
+    return {**row, **said, "membership": membership}
 
 
 def _undeclared(row: Mapping[str, Any]) -> dict[str, Any]:
     membership = membership_in_git(Membership(row["membership"]), in_git=False)
-    return {**row, "git_labels": None, "git_values": {}, "membership": membership}
+    return {**row, "git_labels": None, "git_values": {}, "git_capabilities": {}, "membership": membership}
 
 
 async def recount(
@@ -166,8 +178,9 @@ def _counted(row: Mapping[str, Any], counts: Effective) -> dict[str, Any]:
 
 
 def _seen_by_renders(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what a render depends on: labels, values, and that the cluster is there."""
-    return row["labels"], row["git_values"], row["membership"] in {"", Membership.REMOVED}
+    """Return what a render depends on: labels, values, capabilities, and that the cluster is there."""
+    absent = row["membership"] in {"", Membership.REMOVED}
+    return row["labels"], row["git_values"], row["git_capabilities"] or {}, absent
 
 
 async def versions(tx: Transaction) -> dict[str, Versions]:
@@ -184,6 +197,7 @@ def message_of(row: Any) -> Cluster:
         labels=row.labels or {},
         origins=row.origins or {},
         values=row.git_values or {},
+        **(row.git_capabilities or {}),
         pending_claims=row.pending or {},
         in_git=row.git_labels is not None,
         uid=row.uid,

@@ -35,7 +35,7 @@ clusters = Table(
     text("cluster", key=True),
     text("membership"),
     # what was said: git null where git does not declare the cluster
-    *(_json(name) for name in ("git_labels", "git_values", "hub_labels", "claims", "approved")),
+    *(_json(name) for name in ("git_labels", "git_values", "git_capabilities", "hub_labels", "claims", "approved")),
     # what counts of it
     *(_json(name) for name in ("labels", "origins", "pending")),
     *(text(name) for name in ("uid", "kubernetes", "public_key", "jwt_at", "updated_at", "heard_at")),

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.renderer.capabilities import Asked, asked
 from services.renderer.inputs import AppInputs, Engine
 from services.renderer.layers import CLUSTER, Layers, joined
 from services.renderer.reach import Reach, outermost
@@ -17,6 +18,8 @@ from shared.fleet.read import CHART, YAML, is_file, yaml_files
 
 _ARCHIVES = (".tgz", ".tar.gz")
 _Found = Sequence[tuple[int, str]]
+_Kubernetes = tuple[str, tuple[str, ...]]
+"""Its version, and the API versions that it has besides its own."""
 
 
 class Content:
@@ -29,6 +32,7 @@ class Content:
         self._reach = reach
         self._layers = Layers(tree, folder, app.written.layers)
         self._known: dict[object, AppInputs | FindingsError] = {}
+        self._asked: dict[object, Asked] = {}
         self._possible = tuple(self._layers.possible())
         self.used: set[int] = set()
         """The positions of layers that some cluster got."""
@@ -44,10 +48,11 @@ class Content:
         layers = self._layers.of({**cluster.labels, CLUSTER: cluster.name})
         self.used.update(index for index, _ in layers)
         values = self._values(cluster)
-        key = (layers, values)
+        kubernetes = self._kubernetes(cluster, layers)
+        key = (layers, values, kubernetes)
         if key not in self._known:
             try:
-                self._known[key] = self._made(layers, values)
+                self._known[key] = self._made(layers, values, kubernetes)
             except FindingsError as error:
                 self._known[key] = error
         found = self._known[key]
@@ -89,13 +94,32 @@ class Content:
         seen = {"name": cluster.name, "labels": dict(cluster.labels), "values": dict(cluster.values)}
         return encode({"cluster": seen}).decode()
 
-    def _made(self, layers: _Found, values: str) -> AppInputs:
+    def _kubernetes(self, cluster: Cluster, layers: _Found) -> _Kubernetes:
+        """Return what is known about the cluster's Kubernetes, as far as the chart asks for it."""
+        helm = self._app.written.helm
+        version = (helm and helm.kube_version) or cluster.kube_version
+        apis = {*(helm.api_versions if helm else ()), *cluster.api_versions}
+        if self.engine != "helm" or not (version or apis):
+            return "", ()
+        if layers not in self._asked:
+            self._asked[layers] = self._asked_by(layers)
+        found = self._asked[layers]
+        return version if found.version else "", tuple(sorted(apis)) if found.api_versions else ()
+
+    def _asked_by(self, layers: _Found) -> Asked:
+        helm = self._app.written.helm
+        root = joined(self._folder, helm.chart if helm else ".")
+        return asked(self._tree, (root, *(path for _, path in layers)), encode(helm.values) if helm else b"")
+
+    def _made(self, layers: _Found, values: str, kubernetes: _Kubernetes) -> AppInputs:
         folder = self._tree.entry(self._folder)
         if folder is None or folder.kind is not EntryKind.FOLDER:
             raise FindingsError([self._finding("fleet.no-folder", f"there is no folder {self._folder!r}")])
-        parts: Mapping[str, Any] = {"plain": self._plain, "kustomize": self._kustomize, "helm": self._helm}[
-            self.engine
-        ](layers)
+        parts: Mapping[str, Any] = (
+            self._helm(layers, kubernetes)
+            if self.engine == "helm"
+            else {"plain": self._plain, "kustomize": self._kustomize}[self.engine](layers)
+        )
         return AppInputs(
             app=self._app.name,
             engine=self.engine,
@@ -147,7 +171,7 @@ class Content:
         added = tuple(path for _, path in layers if path != root)
         return {"root": root, "layers": added, "reads": self._reach.of((root, *added))}
 
-    def _helm(self, layers: _Found) -> Mapping[str, Any]:
+    def _helm(self, layers: _Found, kubernetes: _Kubernetes) -> Mapping[str, Any]:
         helm = self._app.written.helm
         root = joined(self._folder, helm.chart if helm else ".")
         is_chart = is_file(self._tree, root) if root.endswith(_ARCHIVES) else is_file(self._tree, joined(root, CHART))
@@ -162,8 +186,8 @@ class Content:
             raise FindingsError(findings)
         parameters = {
             "release": (helm and helm.release) or self._app.name,
-            "kubeVersion": helm.kube_version if helm else "",
-            "apiVersions": helm.api_versions if helm else (),
+            "kubeVersion": kubernetes[0],
+            "apiVersions": kubernetes[1],
             "values": helm.values if helm else {},
             "allowNondeterministic": bool(helm and helm.allow_nondeterministic),
         }

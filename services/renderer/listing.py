@@ -60,7 +60,14 @@ def fleet_part(fleet: Fleet) -> FleetPart:
     if written is None:
         return FleetPart()
     clusters = (
-        DeclaredCluster(name=each.name, labels=dict(each.labels), values=dict(each.values)) for each in fleet.clusters
+        DeclaredCluster(
+            name=each.name,
+            labels=dict(each.labels),
+            values=dict(each.values),
+            kube_version=each.kube_version,
+            api_versions=each.api_versions,
+        )
+        for each in fleet.clusters
     )
     return FleetPart(
         clusters=tuple(clusters),

@@ -120,10 +120,15 @@ def effective(fleet: Fleet, registered: Iterable[releases.Cluster]) -> tuple[Clu
         if fleet.governs:
             # What git said at another commit counts no more.
             kept = {name: value for name, value in known.labels.items() if known.origins.get(name) != "git"}
-            values = own.values
+            found[known.cluster] = replace(own, labels={**kept, **own.labels})
         else:
-            kept, values = known.labels, known.values
-        found[known.cluster] = replace(own, labels={**kept, **own.labels}, values=values)
+            found[known.cluster] = replace(
+                own,
+                labels={**known.labels, **own.labels},
+                values=known.values,
+                kube_version=known.kube_version,
+                api_versions=known.api_versions,
+            )
     return tuple(found[name] for name in sorted(found) if name not in fleet.unreadable_clusters)
 
 

@@ -67,7 +67,9 @@ def _cluster(document: Document, file: ClustersFile, index: int, result: Cluster
         return None
     line, column = document.at(("clusters", index))
     labels, values = {**file.labels, **written.labels}, {**file.values, **written.values}
-    return Cluster(written.name, labels, values, document.file, line, column)
+    version = written.kube_version or file.kube_version
+    apis = tuple(sorted({*file.api_versions, *written.api_versions}))
+    return Cluster(written.name, labels, values, document.file, line, column, version, apis)
 
 
 def _twice(entry: Cluster, first: Cluster) -> Finding:

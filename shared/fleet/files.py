@@ -83,6 +83,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Spans = Annotated[Words, AfterValidator(_spans)]
 Question = Annotated[str, AfterValidator(_asks)]
 """An expression over an object, in CEL."""
+KubeVersion = Annotated[str, Field(pattern=r"^(v?[0-9]+\.[0-9]+(\.[0-9]+)?([-+][0-9A-Za-z.+-]+)?)?$")]
 Match = dict[str, Words]
 Labels = dict[str, str]
 
@@ -186,6 +187,10 @@ class WrittenCluster(Written):
     name: Name
     labels: Labels = {}
     values: dict[str, Any] = {}
+    kube_version: KubeVersion = ""
+    """The version of Kubernetes for which charts are rendered."""
+    api_versions: tuple[str, ...] = ()
+    """What charts find among `.Capabilities.APIVersions`, besides Kubernetes' own: `group/version` or with `/Kind`."""
 
 
 class ClustersFile(Written):
@@ -193,6 +198,8 @@ class ClustersFile(Written):
 
     labels: Labels = {}
     values: dict[str, Any] = {}
+    kube_version: KubeVersion = ""
+    api_versions: tuple[str, ...] = ()
     clusters: tuple[dict[str, Any], ...] = ()
 
 
@@ -285,8 +292,10 @@ class Helm(Written):
     chart: str = "."
     release: str = ""
     values: dict[str, Any] = {}
-    kube_version: str = ""
+    kube_version: KubeVersion = ""
+    """Counts before what is said of the cluster."""
     api_versions: tuple[str, ...] = ()
+    """Count together with those of the cluster."""
     allow_nondeterministic: bool = False
 
 

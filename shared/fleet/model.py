@@ -22,6 +22,8 @@ class Cluster:
     file: str = ""
     line: int = 0
     column: int = 0
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class Cluster(Message):
     origins: dict[str, str] = Field(default_factory=dict)
     """Label → `git`, `hub` or `claim`."""
     values: dict[str, Any] = Field(default_factory=dict)
+    kube_version: str = ""
+    """What git says about it; charts are rendered for it."""
+    api_versions: tuple[str, ...] = ()
     pending_claims: dict[str, str] = Field(default_factory=dict)
     in_git: bool = False
     uid: str = ""

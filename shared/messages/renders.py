@@ -65,6 +65,8 @@ class DeclaredCluster(Part):
     name: str
     labels: dict[str, str] = Field(default_factory=dict)
     values: dict[str, Any] = Field(default_factory=dict)
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
 
 
 class ProjectPart(Part):

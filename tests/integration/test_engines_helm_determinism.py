@@ -17,9 +17,9 @@ def chart(text, **more):
     [
         ("{{ randAlphaNum 8 }}", "randAlphaNum (templates/a.yaml:6)"),
         ("'{{ now }}'", "now (templates/a.yaml:6)"),
-        ("{{ (genCA \"x\" 1).Cert | b64enc }}", "genCA (templates/a.yaml:6)"),
+        ('{{ (genCA "x" 1).Cert | b64enc }}', "genCA (templates/a.yaml:6)"),
         ("'{{ keys .Values.map }}'", "keys (templates/a.yaml:6)"),
-        ("{{ date \"a150405.000\" \"x\" }}-{{ uuidv4 }}", "date (templates/a.yaml:6), uuidv4 (templates/a.yaml:6)"),
+        ('{{ date "a150405.000" "x" }}-{{ uuidv4 }}', "date (templates/a.yaml:6), uuidv4 (templates/a.yaml:6)"),
     ],
 )  # fmt: skip
 async def test_a_chart_that_differs_at_each_render_is_refused_unless_allowed(engines, text, names):
