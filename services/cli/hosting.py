@@ -58,6 +58,8 @@ class HubOptions:
     data: Path
     listen: str = "127.0.0.1:8080"
     sources: tuple[Source, ...] = ()
+    verify: tuple[str, ...] = ()
+    """Which signatures sources must carry, as the poller reads it."""
     bus: tuple[str, ...] = ()
     """URLs of servers that know our operator; empty: a server of our own."""
     bus_listen: str = ""
@@ -143,7 +145,8 @@ async def _work(
     def told(program: str, **more: Any) -> dict[str, Any]:
         return {**common, "bus_credentials": credentials_file(options.data, program), **more}
 
-    polls = read_settings(PollerSettings, **told("poller", **({"sources": options.sources} if options.sources else {})))
+    given = {"sources": options.sources, "verify": options.verify}
+    polls = read_settings(PollerSettings, **told("poller", **{name: value for name, value in given.items() if value}))
     audits = read_settings(AuditorSettings, **told("auditor", listen=options.listen, announce=place.set_result))
     releases = read_settings(ReleaserSettings, **told("releaser"))
     renders = read_settings(RendererSettings, **told("renderer"))

@@ -13,7 +13,7 @@ from services.poller.settings import Source, parse_source
 from shared.bus.config import Tls, url_problem
 
 _TEXTS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus"}
-_KEYS = {*_TEXTS, "sources"}
+_KEYS = {*_TEXTS, "sources", "verify"}
 MAX_PORT = 65535
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
@@ -47,6 +47,7 @@ def hub_options(given: Given) -> HubOptions:
         data=given.data.absolute(),
         listen=_address(given.listen or file.get("listen", "") or DEFAULT_LISTEN),
         sources=tuple(_newest(sources)),
+        verify=tuple(_listed(file.get("verify", {}))),
         bus=servers(given.bus or file.get("bus", "")),
         bus_listen=given.bus_listen or file.get("bus_listen", ""),
         bus_tls=Tls(Path(cert), Path(key)) if cert and key else None,
@@ -88,13 +89,14 @@ def _read(path: Path) -> dict[str, Any]:
         )
     wrong = sorted(name for name in found if not isinstance(found[name], str if name in _TEXTS else dict))
     if wrong:
-        form = 'a table: name = "URL#REF"' if wrong[0] == "sources" else "a text"
+        tables = {"sources": 'a table: name = "URL#REF"', "verify": 'a table: name = "head:SIGNER+SIGNER"'}
+        form = tables.get(wrong[0], "a text")
         raise CommandError(f"{path}: {wrong[0]!r} has another form", code="cli.config", hint=f"write it as {form}")
     return found
 
 
 def _listed(sources: dict[str, Any]) -> list[str]:
-    """Return `[sources]` of the file in the form of the command line: `name = "URL#REF"`."""
+    """Return a table of the file in the form of the command line: `name = "URL#REF"`."""
     return [f"{name}={url}" for name, url in sources.items()]
 
 

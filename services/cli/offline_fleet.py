@@ -37,7 +37,7 @@ def plan_at(path: Path, asked: Asked) -> Plan:
 def plan_of_tree(tree: Tree, path: Path, asked: Asked) -> Plan:
     """Return the whole plan of `tree`, which is or was at `path`."""
     name = _name_of(path)
-    fleet = read_fleet(tree, name) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
+    fleet = read_fleet(tree, name, named=False) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
     return plan_of(fleet, tree, fleet.clusters or (Cluster(LOCAL),), _repositories(fleet, asked.source))
 
 

@@ -12,14 +12,17 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.poller.credentials import CredentialsFile
 from services.poller.observation import Key, Sighting, still_unpacked
 from services.poller.permits import Permits
 from services.poller.refs import Chosen, Doubt, RefError, chosen, commit_of, doubted, history_of, prefixes
+from services.poller.signers import Signers, SignersError
 from services.poller.state import Followed
+from services.poller.verifying import UnverifiedError, Verifier
 from shared import subjects
 from shared.errors import PermanentError, TowlineError
 from shared.git.mirror import CommitFacts, Mirror
@@ -39,18 +42,23 @@ class Look:
     answers: dict[Key, TowlineError | None] = field(default_factory=dict)
     """For each ref why it cannot be had, or None; what is left out says nothing new."""
     doubts: dict[Key, Doubt] = field(default_factory=dict)
+    verified: dict[Key, str] = field(default_factory=dict)
+    """The rules of signatures that tips passed."""
 
     @property
     def code(self) -> str:
-        """Why the look failed, or nothing: refs that are wrong do not speak against their host."""
-        codes = {error.code for error in self.answers.values() if error is not None and not isinstance(error, RefError)}
-        return min(codes, default="")
+        """Why the look failed, or nothing: wrong refs and missing signatures do not speak against their host."""
+        ours = (RefError, UnverifiedError, SignersError)
+        return min((e.code for e in self.answers.values() if e is not None and not isinstance(e, ours)), default="")
 
 
 class Looker:
     """Looks at repositories; each has one mirror below `mirrors`, whoever follows it."""
 
-    def __init__(self, transport: Transport, mirrors: Path, permits: Permits, credentials: CredentialsFile) -> None:
+    def __init__(
+        self, transport: Transport, mirrors: Path, permits: Permits, credentials: CredentialsFile, signers: Signers
+    ) -> None:
+        self._signers = signers
         self._transport = transport
         self._mirrors = mirrors
         self._permits = permits
@@ -89,7 +97,8 @@ class Looker:
         except (SourceError, PermanentError) as error:
             look.answers.update({each.key: error for each in followed if each.key not in look.answers})
             return look
-        study = _Study(Mirror(self.mirror(location.url)), source, found, doubts, look)
+        mirror = Mirror(self.mirror(location.url))
+        study = _Study(mirror, source, found, doubts, look, Verifier(mirror, self._signers, datetime.now(UTC)))
         for each in followed:
             if each.key in tips and not still_unpacked(each, tips[each.key]):
                 await asyncio.to_thread(study.learn, each, tips[each.key])
@@ -114,7 +123,8 @@ class Looker:
         place, listed = await self._transport.list_refs(remote, list(wanted))
         for each in named:
             try:
-                tips[each.key] = chosen(each.asked_ref, listed)
+                tip = chosen(each.asked_ref, listed)
+                tips[each.key] = tip if each.verify else replace(tip, tag="")
             except RefError as error:
                 look.answers[each.key] = error
         return place, tips
@@ -123,7 +133,7 @@ class Looker:
         """Have the mirror hold the tips; return the object of each ref, as it was when it was fetched."""
         path = self.mirror(location.url)
         async with self._in_use[path]:
-            found = {tip.ref: tip.commit for tip in tips}
+            found = {tip.ref: tip.tag or tip.commit for tip in tips}
             missing = await asyncio.to_thread(_missing, path, tips)
             if not missing:
                 return found
@@ -144,7 +154,7 @@ class Looker:
 def _missing(path: Path, tips: Iterable[Chosen]) -> set[str]:
     """Return the refs whose tips the mirror does not hold."""
     mirror = Mirror(path)
-    return {tip.ref for tip in tips if not mirror.has(tip.commit)}
+    return {tip.ref for tip in tips if not mirror.has(tip.commit) or (tip.tag and not mirror.has(tip.tag))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,7 @@ class _Study:
     found: Mapping[str, str]
     doubts: Mapping[Key, Doubt]
     look: Look
+    verifier: Verifier
 
     def learn(self, followed: Followed, tip: Chosen) -> None:
         """Say what the tip of one ref means."""
@@ -172,7 +183,9 @@ class _Study:
         tip = Chosen(tip.ref, facts.id)
         known = followed.revision
         before = Chosen(known.ref, known.commit.id) if known is not None else None
-        if tip == before or self._doubts(followed.key, before, tip):
+        if (tip != before and self._doubts(followed.key, before, tip)) or not self._verified(followed, tip):
+            return
+        if tip == before:
             return
         builds_on = before is not None and self.mirror.is_ancestor(before.commit, tip.commit)
         history = history_of(before, tip, builds_on=builds_on)
@@ -183,6 +196,15 @@ class _Study:
         if before is not None and history is History.REWRITTEN:
             self.mirror.keep_old(before.commit)
         self.look.sightings.append(Sighting(followed.key, tip, _commit(facts), history, superseded))
+
+    def _verified(self, followed: Followed, tip: Chosen) -> bool:
+        """Tell whether the tip passes the rules of its source; the answer says why not."""
+        try:
+            self.look.verified[followed.key] = self.verifier.check(followed, tip, self.found[tip.ref])
+        except (UnverifiedError, SignersError, SourceError) as error:
+            self.look.answers[followed.key] = error
+            return False
+        return True
 
     def _doubts(self, key: Key, before: Chosen | None, tip: Chosen) -> bool:
         """Tell whether the tip went back in history and was not seen often enough to be believed."""

@@ -17,11 +17,14 @@ from services.poller.refs import Chosen
 from services.poller.state import Failing, Followed, Outgoing, SourceState
 from shared.errors import TowlineError
 from shared.messages.facts import Fact
-from shared.messages.sources import Checkout, Commit, History, Needs, RenderRequest, Revision, SourceFailure
+from shared.messages.sources import Checkout, Commit, History, Needs, RenderRequest, Revision, SourceFailure, Verify
 
 SUPERSEDED = 1000
 OUTBOX = 200
 """More than that waits only while the bus is away; then tips that nobody saw become superseded ones."""
+
+TOLD_ANEW = frozenset({"source.unverified"})
+"""Codes of which each new reason is told: it names another commit."""
 
 UNPACKABLE = frozenset({"source.too-large", "source.bad-object"})
 """Codes of trees that cannot be handed over, however often one tries."""
@@ -40,12 +43,15 @@ class Sighting:
     superseded: tuple[str, ...]
 
 
-def configured(state: SourceState | None, repository: str, asked_ref: str) -> SourceState:
+def configured(
+    state: SourceState | None, repository: str, asked_ref: str, verify: tuple[Verify, ...] = ()
+) -> SourceState:
     """Return the state of a source that is to be at `repository` now: what was followed elsewhere is not its history."""
-    main = Followed(repository=repository, asked_ref=asked_ref)
+    main = Followed(repository=repository, asked_ref=asked_ref, verify=verify)
     if state is None:
         return SourceState(main=main)
-    return state if state.main.key == main.key else state.model_copy(update={"main": main})
+    kept = state.main.model_copy(update={"verify": verify}) if state.main.key == main.key else main
+    return state.model_copy(update={"main": kept})
 
 
 def next_number(state: SourceState, now: datetime) -> int:
@@ -104,7 +110,7 @@ def answered(state: SourceState, source: str, answers: Mapping[Key, TowlineError
     outbox = list(state.outbox)
     for key, error in answers.items():
         before = find(state, key)
-        if error is not None and (before.failing is None or before.failing.code != error.code):
+        if error is not None and _is_news(before.failing, error):
             since = before.failing.since if before.failing else now
             failing = Failing(code=error.code, message=error.message, hint=error.hint, since=since)
             state = _with(state, before.model_copy(update={"failing": failing}))
@@ -116,6 +122,19 @@ def answered(state: SourceState, source: str, answers: Mapping[Key, TowlineError
             state = _with(state, before.model_copy(update={"failing": None}))
             outbox.append(Outgoing(fact=_recovered(source, before, before.failing, now)))
     return state.model_copy(update={"outbox": compacted(outbox)})
+
+
+def verified(state: SourceState, rules: Mapping[Key, str]) -> SourceState:
+    """Return the state after the tips passed these rules."""
+    for key, passed in rules.items():
+        state = _with(state, find(state, key).model_copy(update={"verified": passed}))
+    return state
+
+
+def _is_news(failing: Failing | None, error: TowlineError) -> bool:
+    if failing is None or failing.code != error.code:
+        return True
+    return error.code in TOLD_ANEW and failing.message != error.message
 
 
 def still_unpacked(followed: Followed, chosen: Chosen) -> bool:
@@ -130,13 +149,15 @@ def needed(state: SourceState, needs: Needs, now: datetime) -> SourceState:
     if needs.number < state.needs_number:
         return state
     known = {each.key: each for each in state.followed}
-    wanted = dict.fromkeys((each.repository, each.ref) for each in needs.repositories)
-    others = tuple(known.get(key) or Followed(repository=key[0], asked_ref=key[1]) for key in wanted)
+    wanted = {(each.repository, each.ref): each.verify for each in needs.repositories}
+    fresh = {key: Followed(repository=key[0], asked_ref=key[1]) for key in wanted}
+    others = tuple((known.get(key) or fresh[key]).model_copy(update={"verify": rules}) for key, rules in wanted.items())
     lost = needs.number >= state.request_number and any(
         pack.digest in needs.lost_packs for each in state.followed if each.chain for pack in each.chain.packs
     )
     # What nobody looked at yet has no answer: its request follows the first tip or failure.
-    answered_already = any(each.revision for each in others if each not in state.others)
+    before = {each.key for each in state.others}
+    answered_already = any(each.revision for each in others if each.key not in before)
     state = state.model_copy(update={"needs_number": needs.number, "others": others})
     if lost:
         for each in state.followed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.poller.versions import order_of, range_of
 from shared.errors import PermanentError
@@ -37,6 +37,8 @@ class Chosen:
     ref: str
     """The full name, or the commit itself."""
     commit: str
+    tag: str = field(default="", compare=False)
+    """The annotated tag that leads to it, if one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def chosen(asked: str, refs: Sequence[RemoteRef]) -> Chosen:
             hint=f"write {names[0]} or {names[1]}",
         )
     if found:
-        return Chosen(found[0].name, found[0].commit)
+        return _chosen(found[0])
     return _highest(asked, refs)
 
 
@@ -136,5 +138,9 @@ def _highest(asked: str, refs: Sequence[RemoteRef]) -> Chosen:
     fitting = [(order, ref.name, ref) for order, ref in versions if order is not None and order in wanted]
     if not fitting:
         raise RefError(f"no tag lies in the range {asked!r}", hint="pre-releases count only when the range names one")
-    _, name, ref = max(fitting, key=lambda item: item[:2])
-    return Chosen(name, ref.commit)
+    _, _, ref = max(fitting, key=lambda item: item[:2])
+    return _chosen(ref)
+
+
+def _chosen(ref: RemoteRef) -> Chosen:
+    return Chosen(ref.name, ref.commit, ref.id if ref.peeled else "")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.poller.fetch import Look, Looker
-from services.poller.observation import Key, answered, observed
+from services.poller.observation import Key, answered, observed, verified
 from services.poller.refs import Doubt
 from services.poller.schedule import Host, Watch, after, due, due_at, host_after
 from services.poller.state import Followed, SourceState
@@ -150,6 +150,7 @@ def _after_look(state: SourceState, source: str, look: Look, now: datetime) -> S
     sightings = [sighting for sighting in look.sightings if sighting.key in keys]
     if sightings:
         state = observed(state, source, sightings, now)
+    state = verified(state, {key: rules for key, rules in look.verified.items() if key in keys})
     return answered(state, source, {key: error for key, error in look.answers.items() if key in keys}, now)
 
 

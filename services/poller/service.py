@@ -13,6 +13,7 @@ from services.poller.permits import permits_of
 from services.poller.publishing import Publisher
 from services.poller.rounds import Rounds
 from services.poller.settings import PollerSettings
+from services.poller.signers import Signers
 from services.poller.watcher import StateNotSavedError, Watcher
 from shared import subjects
 from shared.bus.connection import Bus
@@ -54,12 +55,14 @@ class _Poller:
     def __init__(self, settings: PollerSettings, bus: Bus, transport: Transport) -> None:
         self._bus = bus
         self._store = StateStore(settings.data / "poller")
-        self._watchers = {source.name: Watcher.load(source, self._store) for source in settings.sources}
+        rules = settings.rules
+        self._watchers = {each.name: Watcher.load(each, self._store, rules(each.name)) for each in settings.sources}
         looker = Looker(
             transport,
             settings.data / "mirrors",
             permits_of([source.repository for source in settings.sources], settings.allow),
             CredentialsFile(settings.credentials_file),
+            Signers(settings.signers_folder),
         )
         # A bus is filled by what is seen for the first time; later ones need to be told what they lost.
         self._began_anew = all(watcher.state.number == 0 for watcher in self._watchers.values())

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.poller.refs import prefixes
 from shared.core.names import name_problem
 from shared.errors import PermanentError
 from shared.git.urls import parse_url, prefix_of
-from shared.runtime.settings import ServiceSettings, Texts, settings_for
+from shared.messages.sources import HEAD, STRICT, Verify
+from shared.runtime.settings import ServiceSettings, Texts, listed, settings_for
 
 _FORM = "write NAME=URL, or NAME=URL#REF with a branch, a tag, a range like v1.x or a commit"
 # Ranges of versions hold commas and spaces too; a source begins with its name.
@@ -59,6 +60,36 @@ def parse_source(text: str) -> Source:
     return Source(name, location.url, ref)
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which signatures the commits of a source must carry."""
+
+    source: str
+    verify: Verify
+
+
+def parse_rule(text: str) -> Rule:
+    """Return the rule that `NAME=MODE:SIGNER` says, with `+` between signers of whom any is enough.
+
+    Raises:
+        SourceTextError: it is not of this form.
+    """
+    source, _, rest = text.strip().partition("=")
+    mode, _, signers = rest.partition(":")
+    names = tuple(filter(None, (each.strip() for each in signers.split("+"))))
+    if mode not in {HEAD, STRICT} or not names or any(map(name_problem, names)):
+        hint = "write NAME=head:SIGNER or NAME=strict:SIGNER+SIGNER"
+        raise SourceTextError(f"{text!r} says no source, mode and signers", hint=hint)
+    return Rule(source, Verify(mode=mode, signers=names))
+
+
+def _rule(value: Any) -> Any:
+    try:
+        return parse_rule(value) if isinstance(value, str) else value
+    except PermanentError as error:
+        raise ValueError(str(error)) from error
+
+
 def _source(value: Any) -> Any:
     """Let pydantic show every wrong source at once."""
     if not isinstance(value, str):
@@ -88,6 +119,10 @@ class PollerSettings(ServiceSettings):
     """URL prefixes of the repositories that fleets may name; empty: the hosts of the sources, and their paths."""
     git_credentials: Path | None = None
     """The file of credentials; `credentials.json` in the data folder by default. It is read again when it changes."""
+    verify: Annotated[tuple[Annotated[Rule, BeforeValidator(_rule)], ...], NoDecode, BeforeValidator(listed)] = ()
+    """`NAME=MODE:SIGNER[+SIGNER]...` each: the signatures that a source's commits must carry; MODE: `head`, `strict`."""
+    signers: Path | None = None
+    """The folder of the signers' keys; `signers` in the data folder by default. It is read at each use."""
     list_deadline_s: float = Field(default=30.0, gt=0)
     """Seconds that a server has to name its refs."""
     fetch_deadline_s: float = Field(default=300.0, gt=0)
@@ -113,6 +148,22 @@ class PollerSettings(ServiceSettings):
         if twice:
             raise ValueError(f"two sources are called {', '.join(twice)}")
         return sources
+
+    @model_validator(mode="after")
+    def _rules_are_for_sources(self) -> Self:
+        unknown = sorted({rule.source for rule in self.verify} - {source.name for source in self.sources})
+        if unknown:
+            raise ValueError(f"there are rules of signatures for {', '.join(unknown)}, which is no source")
+        return self
+
+    def rules(self, source: str) -> tuple[Verify, ...]:
+        """Return the rules of signatures that count for a source."""
+        return tuple(rule.verify for rule in self.verify if rule.source == source)
+
+    @property
+    def signers_folder(self) -> Path:
+        """Where the keys of signers stand."""
+        return self.signers or self.data / "signers"
 
     @property
     def credentials_file(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.poller.chains import Chain
 from shared.messages.base import Message, Part, Timestamp
 from shared.messages.facts import Fact
-from shared.messages.sources import Revision
+from shared.messages.sources import Revision, Verify
 
 
 class Failing(Part):
@@ -28,6 +28,10 @@ class Followed(Part):
     chain: Chain | None = None
     """The packs that are on the bus for it."""
     failing: Failing | None = None
+    verify: tuple[Verify, ...] = ()
+    """Whose signatures its commits must carry; all of these count."""
+    verified: str = ""
+    """The rules that the tip passed."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from services.poller.observation import configured
 from services.poller.settings import Source
 from services.poller.state import SourceState
 from shared.errors import TransientError
+from shared.messages.sources import Verify
 
 Decide = Callable[[SourceState, datetime], SourceState]
 
@@ -32,13 +33,14 @@ class Watcher:
         self._deciding = asyncio.Lock()
 
     @classmethod
-    def load(cls, source: Source, store: StateStore) -> Watcher:
+    def load(cls, source: Source, store: StateStore, verify: tuple[Verify, ...] = ()) -> Watcher:
         """Return the watcher of `source` as it was left. Blocks.
 
         Raises:
             MessageError: its state cannot be read.
         """
-        watcher = cls(source, configured(store.load(source.name), source.repository, source.ref), store)
+        state = configured(store.load(source.name), source.repository, source.ref, verify)
+        watcher = cls(source, state, store)
         watcher.changed.set()
         return watcher
 

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from services.releaser import guard, holding, registering, rollbacks
-from services.releaser.fencing import NotFencedError, fenced
+from services.releaser.fencing import NotFencedError, fenced, within
 from services.releaser.keys import HubKeys
 from services.releaser.rolling import Revision, step
 from services.releaser.rosters import content_id
 from services.releaser.store import Transaction
-from services.releaser.tables import apps, bundles, sources, targets
+from services.releaser.tables import apps, bundles, clusters, sources, targets
 from services.releaser.wanted import Fate, Reading, fate, newer
 from services.releaser.windows import UnknownWindowError, timed_plan, with_times
 from shared.core.times import time_text
@@ -163,12 +163,28 @@ async def _name_apps(tx: Transaction, render: Render) -> None:
     render.unreadable = frozenset(name for name, app in mine.items() if not app.readable)
     render.readable = {name: app for name, app in mine.items() if app.readable}
     render.present = frozenset(mine)
+    if fleet and not render.fleet_source:
+        await _bound(tx, render, fleet)
+
+
+async def _bound(tx: Transaction, render: Render, fleet: FleetPart) -> None:
+    """Leave out of another source's render the targets that the projects of its apps do not have."""
+    if not any(project.clusters for project in fleet.projects.values()):
+        return
+    labels = {row.cluster: row.labels for row in await tx.rows(select(clusters.c.cluster, clusters.c.labels))}
+    kept, refused = within(render.listing.targets, render.readable, fleet.projects, labels)
+    render.listing = render.listing.model_copy(update={"targets": kept})
+    for name, lost in refused.items():
+        text = f"app {name!r} is for clusters that its project does not have: {', '.join(lost[:10])}"
+        hint = "narrow the app's `targets`, or widen the project's `clusters` in fleet.yaml"
+        _refuse_app(tx, render, name, NotFencedError(text, hint=hint))
 
 
 def _fenced(tx: Transaction, render: Render, app: AppPart, fleet: FleetPart | None) -> AppPart:
     """Return the app inside the fences of its project and its windows; without one that it names it stays as it is."""
     try:
-        return with_times(fenced(app, fleet.projects if fleet else {}), fleet.windows if fleet else {})
+        foreign = "" if render.fleet_source else render.message.source
+        return with_times(fenced(app, fleet.projects if fleet else {}, foreign), fleet.windows if fleet else {})
     except (NotFencedError, UnknownWindowError) as error:
         _refuse_app(tx, render, app.name, error)
         return app.model_copy(update={"readable": False})

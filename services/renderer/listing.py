@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from services.renderer.targets import Plan, Target
 from shared.errors import Finding
+from shared.fleet.fences import bounds_of
 from shared.fleet.files import Rollout, Stage
 from shared.fleet.model import App, Fleet
 from shared.messages.blobs import BundleRef
@@ -77,7 +78,12 @@ def fleet_part(fleet: Fleet) -> FleetPart:
         claims_approve=written.claims.approve,
         projects={
             name: ProjectPart(
-                namespaces=project.namespaces, cluster_scoped=project.cluster_scoped, run_as=project.run_as
+                namespaces=project.namespaces,
+                cluster_scoped=project.cluster_scoped,
+                run_as=project.run_as,
+                sources=project.sources,
+                repositories=tuple(bounds_of(written, name).repositories),
+                clusters=project.clusters,
             )
             for name, project in written.projects.items()
         },
@@ -98,6 +104,8 @@ def app_part(app: App) -> AppPart:
         project=app.written.project,
         rollout=rollout.name if rollout else "",
         own_rollout=rollout_plan(rollout) if rollout and not rollout.name else None,
+        repository=app.elsewhere.repository if app.elsewhere else "",
+        everywhere=not app.written.targets,
         options={**app.written.sync.model_dump(mode="json", by_alias=True), "namespace": app.namespace},
     )
 

@@ -15,10 +15,11 @@ from services.renderer.stages import left_out
 from shared.core.selectors import matches
 from shared.core.trees import Tree
 from shared.errors import Finding, FindingsError
+from shared.fleet.fences import bounds_of, outside
 from shared.fleet.model import App, Cluster, Fleet
 from shared.fleet.read import read_fleet
 from shared.messages import releases
-from shared.messages.sources import RenderRequest, Wanted
+from shared.messages.sources import RenderRequest, Verify, Wanted
 
 __all__ = ["AppInputs", "Engine", "Plan", "Repository", "Target", "plan_of", "planned"]
 
@@ -80,7 +81,7 @@ def planned(request: RenderRequest, trees: Sequence[Tree], registered: Iterable[
 
 def plan_of(fleet: Fleet, tree: Tree, clusters: Sequence[Cluster], repositories: Mapping[Place, Repository]) -> Plan:
     """Return the targets of `fleet`, whose own files are in `tree`, on `clusters`."""
-    wanted = sorted({(app.elsewhere.repository, app.elsewhere.ref) for app in fleet.apps if app.elsewhere})
+    needs = _needs(fleet)
     if not fleet.readable:
         return Plan(fleet, tuple(clusters), complete=False, findings=fleet.findings)
     targets: list[Target] = []
@@ -91,21 +92,34 @@ def plan_of(fleet: Fleet, tree: Tree, clusters: Sequence[Cluster], repositories:
         home = repositories.get(place) if app.elsewhere else Repository(tree)
         if home is None:
             continue
-        chosen = [each for each in clusters if _is_for(app, each)]
+        chosen = [each for each in clusters if _is_for(fleet, app, each)]
         if home.tree is None:
             targets += [_failed(app, each, home) for each in chosen]
             continue
         reach = reaches.setdefault(place, Reach(home.tree))
         content = Content(app, home.tree, app.elsewhere.path if app.elsewhere else app.folder, reach)
-        targets += [_target(app, each, content, home, left_out(fleet, app, each)) for each in chosen]
+        targets += [_target(app, each, content, home, _problem(fleet, app, each)) for each in chosen]
         findings += content.unused()
     return Plan(
         fleet,
         tuple(clusters),
         tuple(targets),
-        tuple(Wanted(repository=repository, ref=ref) for repository, ref in wanted),
-        complete=fleet.whole and all(place in repositories for place in wanted),
+        needs,
+        complete=fleet.whole and all((each.repository, each.ref) in repositories for each in needs),
         findings=tuple(findings),
+    )
+
+
+def _needs(fleet: Fleet) -> tuple[Wanted, ...]:
+    """Return the repositories that apps name, with every rule of signatures that one of them comes with."""
+    found: dict[Place, dict[Verify, None]] = {}
+    for place in (app.elsewhere for app in fleet.apps):
+        if place:
+            rules = (Verify(mode=each.mode, signers=each.signers) for each in place.verify)
+            found.setdefault((place.repository, place.ref), {}).update(dict.fromkeys(rules))
+    return tuple(
+        Wanted(repository=repository, ref=ref, verify=tuple(sorted(rules, key=repr)))
+        for (repository, ref), rules in sorted(found.items())
     )
 
 
@@ -132,9 +146,16 @@ def effective(fleet: Fleet, registered: Iterable[releases.Cluster]) -> tuple[Clu
     return tuple(found[name] for name in sorted(found) if name not in fleet.unreadable_clusters)
 
 
-def _is_for(app: App, cluster: Cluster) -> bool:
+def _is_for(fleet: Fleet, app: App, cluster: Cluster) -> bool:
+    """Tell whether an app is for a cluster; one that names none is for those of its project."""
     targets = app.written.targets
-    return not targets or any(matches(selector, cluster.labels) for selector in targets)
+    if not targets:
+        return bounds_of(fleet.file, app.written.project).holds(cluster.labels)
+    return any(matches(selector, cluster.labels) for selector in targets)
+
+
+def _problem(fleet: Fleet, app: App, cluster: Cluster) -> Finding | None:
+    return outside(fleet.file, app, cluster.name, cluster.labels) or left_out(fleet, app, cluster)
 
 
 def _target(app: App, cluster: Cluster, content: Content, home: Repository, problem: Finding | None) -> Target:

@@ -97,8 +97,10 @@ class Written(BaseModel):
 class Verify(Written):
     """Which signatures a source's commits must carry."""
 
-    mode: Literal["head", "all"] = "head"
-    signers: tuple[str, ...] = ()
+    mode: Literal["head", "strict"] = "head"
+    """The tip alone, or every commit since the last one that was taken."""
+    signers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Any of them is enough; the hub has their keys."""
 
 
 class OtherSource(Written):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import Finding
-from shared.fleet.files import AppFile, FleetFile
+from shared.fleet.files import AppFile, FleetFile, Verify
 
 ROOT = "fleet.yaml"
 
@@ -33,6 +33,8 @@ class Elsewhere:
     repository: str
     ref: str = ""
     path: str = ""
+    verify: tuple[Verify, ...] = ()
+    """Which signatures its commits must carry; all of these count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class App:
     """Line and column of each layer."""
     depends_at: tuple[int, int] = (0, 0)
     """Line and column of `dependsOn`."""
+    source_at: tuple[int, int] = (0, 0)
+    """Line and column of `source`, else of `project`."""
 
     @property
     def namespace(self) -> str:

@@ -17,7 +17,8 @@ from shared.fleet import fences
 from shared.fleet.checking import Path, checked, keys_of, misspelt_gates, sole_document, unknown_key
 from shared.fleet.circles import circles
 from shared.fleet.clusters import read_clusters
-from shared.fleet.files import AppFile, AppSource, FleetFile, Rollout, Stage
+from shared.fleet.fences import identity_of
+from shared.fleet.files import AppFile, AppSource, FleetFile, Rollout, Stage, Verify
 from shared.fleet.model import ROOT, App, Elsewhere, Fleet
 
 YAML = (".yaml", ".yml")
@@ -27,8 +28,8 @@ KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 CHART = "Chart.yaml"
 
 
-def read_fleet(tree: Tree, source: str) -> Fleet:
-    """Return what the source named `source` declares in `tree`."""
+def read_fleet(tree: Tree, source: str, *, named: bool = True) -> Fleet:
+    """Return what the source named `source` declares in `tree`; not `named`: a hub may call it otherwise."""
     findings: list[Finding] = []
     if not is_file(tree, ROOT):
         return _sole_app(tree, source)
@@ -37,7 +38,7 @@ def read_fleet(tree: Tree, source: str) -> Fleet:
     if document and written:
         _check_fleet(document, written, findings)
     clusters = read_clusters(tree)
-    apps, unreadable, app_findings = _apps(tree, written)
+    apps, unreadable, app_findings = _apps(tree, written, source if named else "")
     findings += [*clusters.findings, *app_findings]
     own_words = written and (written.rollouts or written.projects or written.claims.accept or written.claims.approve)
     return Fleet(
@@ -102,7 +103,6 @@ def _check_fleet(document: Document, written: FleetFile, findings: list[Finding]
     default = written.defaults.rollout
     if default and default not in written.rollouts and written.rollouts:
         findings.append(_no_rollout(document, ("defaults", "rollout"), default, written))
-    findings += fences.of_fleet(document, written)
 
 
 def _gates(document: Document, rollout: Rollout, at: Path, fleet: FleetFile | None) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _no_rollout(document: Document, at: Path, name: str, written: FleetFile) -> 
     return document.finding("fleet.unknown-rollout", f"there is no rollout {name!r}", at, hint=f"declared: {known}")
 
 
-def _apps(tree: Tree, fleet: FleetFile | None) -> tuple[list[App], list[str], list[Finding]]:
+def _apps(tree: Tree, fleet: FleetFile | None, source: str) -> tuple[list[App], list[str], list[Finding]]:
     apps: list[App] = []
     unreadable: list[str] = []
     findings: list[Finding] = []
@@ -141,10 +141,10 @@ def _apps(tree: Tree, fleet: FleetFile | None) -> tuple[list[App], list[str], li
         elif not name_problem(entry.name) and any(each.severity == "error" for each in own):
             unreadable.append(entry.name)
         findings += [_of_app(each, entry.name) for each in own]
-    circular = list(circles(apps))
-    caught = {each.app for each in circular}
+    together = [*circles(apps), *fences.of_apps(fleet, apps, source)]
+    caught = {each.app for each in together}
     unreadable += sorted(caught)
-    return [app for app in apps if app.name not in caught], unreadable, [*findings, *circular]
+    return [app for app in apps if app.name not in caught], unreadable, [*findings, *together]
 
 
 def _app(tree: Tree, entry: Entry, fleet: FleetFile | None, findings: list[Finding]) -> App | None:
@@ -173,7 +173,8 @@ def _written_app(
     line, column = document.at()
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
     depends_at = document.at(("sync", "dependsOn")) if written.sync.depends_on else (line, column)
-    return App(name, folder, file, written, elsewhere, line, column, places, depends_at)
+    source_at = document.at(("source",) if written.source else ("project",) if written.project else ())
+    return App(name, folder, file, written, elsewhere, line, column, places, depends_at, source_at)
 
 
 def _without_file(tree: Tree, name: str, folder: str, findings: list[Finding]) -> App | None:
@@ -218,7 +219,7 @@ def _elsewhere(
     if path.startswith(".."):
         findings.append(document.finding("fleet.outside", "the path leads out of the repository", ("source", "path")))
     if source.repo and not source.name:
-        return Elsewhere(source.repo, source.ref, "" if path == "." else path)
+        return Elsewhere(source.repo, source.ref, "" if path == "." else path, _verify(source.repo, fleet))
     if fleet is None:
         # One app's folder alone: who reads it must say where this repository is.
         return Elsewhere(source.name, source.ref, "" if path == "." else path)
@@ -227,7 +228,16 @@ def _elsewhere(
         known = ", ".join(sorted(fleet.sources)) or "none"
         text = f"there is no source {source.name!r}" if source.name else "the source names neither `repo` nor `name`"
         findings.append(document.finding("fleet.unknown-source", text, ("source",), hint=f"sources here: {known}"))
-    return Elsewhere(named.url, source.ref or named.ref, "" if path == "." else path) if named else None
+    if named is None:
+        return None
+    verify = (named.verify,) if named.verify else ()
+    return Elsewhere(named.url, source.ref or named.ref, "" if path == "." else path, verify)
+
+
+def _verify(repository: str, fleet: FleetFile | None) -> tuple[Verify, ...]:
+    """Return what the sources at this URL ask for: an app that names the URL itself does not get around it."""
+    known = fleet.sources.values() if fleet else ()
+    return tuple(each.verify for each in known if each.verify and identity_of(each.url) == identity_of(repository))
 
 
 def yaml_files(tree: Tree, folder: str) -> Iterator[str]:

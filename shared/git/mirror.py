@@ -81,6 +81,17 @@ class Mirror:
             walker.hide(old)
         return tuple(str(commit.id) for commit in islice(walker, 1, limit + 1))
 
+    def raw(self, object_id: str) -> bytes:
+        """Return the bytes of an object, without git's header.
+
+        Raises:
+            SourceError: it is not here.
+        """
+        try:
+            return bytes(self._open().odb.read(object_id)[1])
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise SourceError(f"object {object_id} cannot be read: {error}", code="source.incomplete") from error
+
     def read(self) -> Read:
         """Return the function that reads objects."""
         return reader_of(self._open())

@@ -70,12 +70,17 @@ class DeclaredCluster(Part):
 
 
 class ProjectPart(Part):
-    """The fences of a group of apps, as far as an agent holds them."""
+    """The fences of a group of apps: what an agent holds, and where apps of other sources may come from and go to."""
 
     namespaces: tuple[str, ...] = ()
     """Globs; none: any."""
     cluster_scoped: bool = False
     run_as: str = ""
+    sources: tuple[str, ...] = ()
+    """Names of sources; none: any."""
+    repositories: tuple[str, ...] = ()
+    """Where those of them are that the fleet declares."""
+    clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class WindowPart(Part):
@@ -113,6 +118,10 @@ class AppPart(Part):
     own_rollout: RolloutPlan | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     """The `sync` keys of `fleet-format.md`, defaults filled in, and `namespace`."""
+    repository: str = ""
+    """Where its content is; empty: in its source."""
+    everywhere: bool = False
+    """It names no clusters, so it is for all of its project."""
     readable: bool = True
     """False: its files are wrong, so it stays everywhere as it is."""
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final, Literal
 
 from shared.messages.base import Message, Part, Timestamp
 from shared.messages.blobs import BlobRef
 from shared.messages.renders import Provenance
+
+HEAD: Final = "head"
+STRICT: Final = "strict"
 
 
 class History(StrEnum):
@@ -95,11 +99,22 @@ class RenderRequest(Message):
     """Only this is to be on the bus again; of such a request nothing is told. A critical field."""
 
 
+class Verify(Part):
+    """Which signatures the commits of a repository must carry."""
+
+    mode: Literal["head", "strict"] = HEAD
+    """The tip alone, or every commit since the last one that was taken."""
+    signers: tuple[str, ...]
+    """Any of them is enough; the hub has their keys."""
+
+
 class Wanted(Part):
     """One repository that a fleet names besides its own."""
 
     repository: str
     ref: str = ""
+    verify: tuple[Verify, ...] = ()
+    """All of these count."""
 
 
 class Needs(Message):

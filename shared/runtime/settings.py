@@ -32,12 +32,12 @@ class CredentialsFileError(PermanentError):
     code = "settings.credentials"
 
 
-def _list_of(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Return the items of `a,b,c`; environments have texts only."""
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_of)]
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 """Several texts; in the environment separated by commas."""
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,8 @@ import pygit2
 import pytest
 
 Content = str | bytes | None
+Sign = Callable[[bytes], str]
+"""Makes the armoured signature of some bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,13 @@ class Repositories:
         branch: str = "main",
         subject: str = "change",
         amend: bool = False,
+        sign: Sign | None = None,
+        merge: str = "",
     ) -> str:
-        """Write, change or (None) remove files on top of `branch` and return the commit; `amend` replaces its tip."""
+        """Write, change or (None) remove files on top of `branch` and return the commit.
+
+        `amend` replaces its tip, `sign` signs it, `merge` is a second parent.
+        """
         repository, ref = self.open(name), f"refs/heads/{branch}"
         tip = repository.references.get(ref)
         index = pygit2.Index()
@@ -84,9 +91,14 @@ class Repositories:
             else:
                 data = content.encode() if isinstance(content, str) else content
                 index.add(pygit2.IndexEntry(path, repository.create_blob(data), pygit2.enums.FileMode.BLOB))
+        parents += [pygit2.Oid(hex=merge)] if merge else []
         self._clock += 1
         author = pygit2.Signature("Ada", "ada@example.org", self._clock, 0)
-        made = repository.create_commit(None, author, author, subject, index.write_tree(repository), parents)
+        text = repository.create_commit_string(author, author, subject, index.write_tree(repository), parents)
+        if sign:
+            made = repository.create_commit_with_signature(text, sign(text.encode()))
+        else:
+            made = repository.odb.write(pygit2.enums.ObjectType.COMMIT, text.encode())
         repository.references.create(ref, made, force=True)
         return str(made)
 
@@ -98,13 +110,14 @@ class Repositories:
         """Delete a full ref name."""
         self.open(name).references.delete(ref)
 
-    def tag(self, name: str, tag: str, commit: str, *, annotated: bool = False) -> None:
+    def tag(self, name: str, tag: str, commit: str, *, annotated: bool = False, sign: Sign | None = None) -> None:
         """Set a tag, whatever it was."""
         repository = self.open(name)
         target = commit
         if annotated:
             author = pygit2.Signature("Ada", "ada@example.org", self._clock, 0)
             text = f"object {commit}\ntype commit\ntag {tag}\ntagger {author.name} <{author.email}> {author.time} +0000\n\n{tag}\n"
+            text += sign(text.encode()) if sign else ""
             target = str(repository.odb.write(pygit2.enums.ObjectType.TAG, text.encode()))
         repository.references.create(f"refs/tags/{tag}", target, force=True)
 

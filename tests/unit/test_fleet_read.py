@@ -65,25 +65,25 @@ windows:
 """
 
 
-def test_fences_are_read_and_said_not_to_hold_yet():
+def test_fences_are_read():
     apps = {"apps/api/app.yaml": "project: shop\n", "apps/raw/app.yaml": "sync: {windows: office, runAs: raw}\n"}
     fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, **apps}), "fleet")
 
-    assert {(each.code, each.severity) for each in fleet.findings} == {("fleet.not-enforced", "warning")}
-    assert [(place(each), each.app) for each in fleet.findings] == [
-        ("fleet.yaml:5:10", ""),
-        ("fleet.yaml:5:58", ""),
-        ("fleet.yaml:3:57", ""),
-    ]
+    assert fleet.findings == ()
     assert [app.name for app in fleet.apps] == ["api", "raw"]
     assert fleet.governs
+
+
+SHOP = ProjectPart(
+    namespaces=("shop", "shop-*"), run_as="shop-deployer", sources=("fleet",), clusters={"env": ("prod",)}
+)
 
 
 def test_projects_reach_the_releaser_with_their_apps():
     """O4: for it signs what an agent holds an app to."""
     fleet = read_fleet(MappingTree({"fleet.yaml": FENCES, APP: "project: shop\n"}), "fleet")
 
-    assert fleet_part(fleet).projects == {"shop": ProjectPart(namespaces=("shop", "shop-*"), run_as="shop-deployer")}
+    assert fleet_part(fleet).projects == {"shop": SHOP}
     assert app_part(fleet.apps[0]).project == "shop"
 
 

@@ -11,6 +11,7 @@ from services.poller.permits import permits_of
 from services.poller.settings import PollerSettings, Source, parse_source
 from shared.errors import PermanentError
 from shared.git.urls import UrlError, parse_url
+from shared.runtime.settings import SettingsError, read_settings
 
 
 @pytest.mark.parametrize(
@@ -151,3 +152,17 @@ def test_a_malformed_file_is_refused_without_being_repeated(tmp_path, entry):
 
     assert "s3cret" not in str(refused.value)
     assert "credentials.json" in str(refused.value)
+
+
+def test_rules_of_signatures_are_for_sources_that_there_are(tmp_path):
+    given = {
+        "data": tmp_path,
+        "bus_credentials": tmp_path / "none",
+        "sources": "fleet=https://git.example.org/fleet.git",
+    }
+    rules = read_settings(PollerSettings, **given, verify="fleet=strict:ops+release,fleet=head:lead").rules("fleet")
+
+    assert [(rule.mode, rule.signers) for rule in rules] == [("strict", ("ops", "release")), ("head", ("lead",))]
+    for wrong in ("flet=head:ops", "fleet=all:ops", "fleet=head:", "fleet=head:../ops", "fleet"):
+        with pytest.raises(SettingsError):
+            read_settings(PollerSettings, **given, verify=wrong)

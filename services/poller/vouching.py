@@ -1,0 +1,106 @@
+"""Decide whether somebody whose word counts signed a commit, and say exactly why not.
+
+What counts is whether a key is good now: whoever has an old key can date a commit back. A commit that was taken is not
+judged again when its key expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pysequoia import Cert, Sig, verify
+from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
+from sshsig import InvalidSignature, check_signature
+from sshsig.sshsig import SshsigSignature
+
+from services.poller.signers import NAMESPACE, Keys
+from shared.git.signatures import SSH, Signed
+
+_HASHES = {b"sha256", b"sha512"}
+"""What OpenSSH takes; the library would take broken ones, too."""
+
+
+def objection(signed: Signed, keys: Keys, now: datetime) -> str:
+    """Return why the signature does not count, or nothing."""
+    if not signed.signature:
+        return "nobody signed it"
+    if signed.signature.lstrip().startswith(SSH):
+        return _of_ssh(signed, keys, now)
+    return _of_openpgp(signed, keys, now)
+
+
+def _of_ssh(signed: Signed, keys: Keys, now: datetime) -> str:
+    try:
+        outer = SshsigSignature.from_armored(signed.signature)
+        if outer.namespace != NAMESPACE.encode():
+            return f"its signature is for the namespace {outer.namespace.decode(errors='replace')!r}, not for 'git'"
+        if outer.hash_algo not in _HASHES:
+            return f"its signature uses the hash {outer.hash_algo.decode(errors='replace')!r}, not sha256 or sha512"
+        key = check_signature(signed.payload, signed.signature, NAMESPACE)
+    except InvalidSignature:
+        return "its signature is wrong: commit or signature were altered"
+    except (ValueError, NotImplementedError) as error:
+        return f"its signature cannot be read: {error}"
+    known = [each for each in keys.ssh if each.key == key]
+    if not known:
+        return f"the key {key.sha256_str()} that signed it is no signer's"
+    objections = [each.objection(now) for each in known]
+    return "" if "" in objections else objections[0]
+
+
+def _of_openpgp(signed: Signed, keys: Keys, now: datetime) -> str:
+    try:
+        signature = Sig.from_bytes(signed.signature)
+    except RuntimeError:
+        return "its signature cannot be read"
+    issuer = (signature.issuer_fingerprint or signature.issuer_key_id or "").lower()
+    known = [cert for cert in keys.certificates if any(issuer in _names(key) for key in _keys(cert))]
+    if not issuer or not known:
+        return f"the key {issuer or 'without a name'} that signed it is no signer's"
+    if signature.expiration and signature.expiration <= now:
+        return f"its signature expired on {signature.expiration.isoformat()}"
+    objections = [_of_certificate(cert, issuer, now) for cert in known]
+    good = [cert for cert, wrong in zip(known, objections, strict=True) if not wrong]
+    if not good:
+        return objections[0]
+    try:
+        verify(bytes=signed.payload, store=lambda _: good, signature=signature)
+    except RuntimeError:
+        return f"its signature is wrong, or too weak to count, for the key {issuer}"
+    return ""
+
+
+def _of_certificate(cert: Cert, issuer: str, now: datetime) -> str:
+    """Return why nothing that this key of a certificate signs counts now, or nothing."""
+    if cert.is_revoked:
+        return f"the key {issuer} was revoked"
+    ends = [cert.expiration, *(_end(cert, key) for key in _keys(cert) if issuer in _names(key))]
+    gone = [end for end in ends if end is not None and end <= now]
+    return f"the key {issuer} expired on {min(gone).isoformat()}" if gone else ""
+
+
+def _keys(cert: Cert) -> Iterator[Packet]:
+    for packet in PacketPile.from_bytes(bytes(cert)):
+        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
+            yield packet
+
+
+def _names(key: Packet) -> set[str]:
+    return {name.lower() for name in (key.fingerprint, key.key_id) if name}
+
+
+def _end(cert: Cert, key: Packet) -> datetime | None:
+    """Return when a subkey expires: its newest binding says so."""
+    found: list[Packet] = []
+    mine = False
+    for packet in PacketPile.from_bytes(bytes(cert)):
+        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
+            mine = packet.fingerprint == key.fingerprint
+        elif mine and packet.tag == Tag.Signature and packet.signature_type == SignatureType.SubkeyBinding:
+            found.append(packet)
+    newest = max(
+        found, key=lambda each: each.signature_created.timestamp() if each.signature_created else 0, default=None
+    )
+    period = newest.key_validity_period if newest else None
+    return key.key_created + period if key.key_created and period else None
