@@ -51,7 +51,9 @@ def of_revision(revision: Revision) -> Folded:
         commit=revision.commit.id,
         severity="warning" if rewritten else "info",
         message=f"history of {revision.ref} was rewritten" if rewritten else revision.commit.subject,
-        data=revision.model_dump(mode="json", include={"number", "repository", "ref", "commit", "previous", "history"}),
+        data=revision.model_dump(
+            mode="json", include={"number", "repository", "ref", "commit", "previous", "history", "hinted_by"}
+        ),
     )
     row = RevisionObserved(
         source=revision.source,

@@ -57,6 +57,8 @@ class HubOptions:
 
     data: Path
     listen: str = "127.0.0.1:8080"
+    hooks_listen: str = ""
+    """Where webhooks are taken; empty: what the environment says."""
     sources: tuple[Source, ...] = ()
     verify: tuple[str, ...] = ()
     """Which signatures sources must carry, as the poller reads it."""
@@ -139,15 +141,21 @@ async def _work(
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run everything; `hub.json` says that the hub is ready, and where."""
-    place: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    places: dict[str, asyncio.Future[str]] = {name: loop.create_future() for name in ("http", "hooks")}
     common: dict[str, Any] = {"data": options.data, "bus_urls": urls}
 
     def told(program: str, **more: Any) -> dict[str, Any]:
         return {**common, "bus_credentials": credentials_file(options.data, program), **more}
 
-    given = {"sources": options.sources, "verify": options.verify}
-    polls = read_settings(PollerSettings, **told("poller", **{name: value for name, value in given.items() if value}))
-    audits = read_settings(AuditorSettings, **told("auditor", listen=options.listen, announce=place.set_result))
+    given = {"sources": options.sources, "verify": options.verify, "hooks_listen": options.hooks_listen}
+    stated = {name: value for name, value in given.items() if value}
+    polls = read_settings(PollerSettings, **told("poller", announce_hooks=places["hooks"].set_result, **stated))
+    if not polls.hooks_listen:
+        del places["hooks"]
+    audits = read_settings(
+        AuditorSettings, **told("auditor", listen=options.listen, announce=places["http"].set_result)
+    )
     releases = read_settings(ReleaserSettings, **told("releaser"))
     renders = read_settings(RendererSettings, **told("renderer"))
     load_or_make(options.data / "keys")
@@ -161,7 +169,7 @@ async def _work(
         tasks.create_task(renderer.serve(renders, buses["renderer"], life))
         tasks.create_task(poller.serve(polls, buses["poller"], life))
         tasks.create_task(auditor.serve(audits, buses["auditor"], life))
-        tasks.create_task(_tell(options.data, place, urls, life, announce))
+        tasks.create_task(_tell(options.data, places, urls, life, announce))
 
 
 def answers(life: Lifecycle) -> bool:
@@ -174,17 +182,18 @@ def answers(life: Lifecycle) -> bool:
 
 async def _tell(
     data: Path,
-    place: asyncio.Future[str],
+    places: dict[str, asyncio.Future[str]],
     urls: tuple[str, ...],
     life: Lifecycle,
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
-    while not (place.done() and answers(life)):
+    while not (all(place.done() for place in places.values()) and answers(life)):
         if await life.pause(READY_LOOK_S):
             return
     waiting = {name: part["why"] for name, part in life.readiness()["parts"].items() if not part["ready"]}
     if waiting:
         get_logger().warning("hub_waits", **waiting)
-    ready = {"pid": os.getpid(), "http": place.result(), "bus": list(urls), "ready_at": time_text(datetime.now(UTC))}
+    found = {name: place.result() for name, place in places.items()}
+    ready = {"pid": os.getpid(), **found, "bus": list(urls), "ready_at": time_text(datetime.now(UTC))}
     replace_file(data / "hub.json", f"{json.dumps(ready)}\n".encode(), mode=0o644)
     announce(ready)

@@ -12,7 +12,7 @@ from services.cli.hubs import CommandError
 from services.poller.settings import Source, parse_source
 from shared.bus.config import Tls, url_problem
 
-_TEXTS = {"listen", "bus_listen", "bus_cert", "bus_key", "bus"}
+_TEXTS = {"listen", "hooks_listen", "bus_listen", "bus_cert", "bus_key", "bus"}
 _KEYS = {*_TEXTS, "sources", "verify"}
 MAX_PORT = 65535
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -24,6 +24,7 @@ class Given:
 
     data: Path
     listen: str
+    hooks_listen: str
     bus_listen: str
     bus_cert: Path | None
     bus_key: Path | None
@@ -40,12 +41,14 @@ def hub_options(given: Given) -> HubOptions:
     """
     file = _read(given.config) if given.config else {}
     sources = [parse_source(text) for text in (*_listed(file.get("sources", {})), *given.sources)]
+    hooks = given.hooks_listen or file.get("hooks_listen", "")
     cert, key = given.bus_cert or file.get("bus_cert"), given.bus_key or file.get("bus_key")
     if bool(cert) != bool(key):
         raise CommandError("a certificate needs its key", code="cli.tls", hint="give --bus-cert and --bus-key")
     return HubOptions(
         data=given.data.absolute(),
         listen=_address(given.listen or file.get("listen", "") or DEFAULT_LISTEN),
+        hooks_listen=_address(hooks) if hooks else "",
         sources=tuple(_newest(sources)),
         verify=tuple(_listed(file.get("verify", {}))),
         bus=servers(given.bus or file.get("bus", "")),

@@ -27,6 +27,7 @@ def hub_run(
     *,
     data: Path,
     listen: str = "",
+    hooks_listen: str = "",
     bus_listen: str = "",
     bus_cert: Path | None = None,
     bus_key: Path | None = None,
@@ -40,6 +41,7 @@ def hub_run(
     Args:
         data: The folder of everything that it keeps.
         listen: Where API and page are served, 127.0.0.1:8080 by default; port 0 takes any.
+        hooks_listen: HOST:PORT to take webhooks of git hosts on; their secrets stand in DATA/webhooks.json.
         bus_listen: HOST:PORT to open the bus to other machines; needs a certificate.
         bus_cert: The bus's certificate chain, in PEM.
         bus_key: The key of that certificate, in PEM.
@@ -52,7 +54,7 @@ def hub_run(
     from services.cli.hub_settings import Given, hub_options
     from services.cli.stopping import run_to_end
 
-    given = Given(data, listen, bus_listen, bus_cert, bus_key, source, bus, config)
+    given = Given(data, listen, hooks_listen, bus_listen, bus_cert, bus_key, source, bus, config)
     options = hub_options(given)
     _logs(log)
     from services.cli.hosting import host

@@ -59,7 +59,9 @@ def next_number(state: SourceState, now: datetime) -> int:
     return max(state.number + 1, int(now.timestamp() * 1000))
 
 
-def observed(state: SourceState, source: str, sightings: Sequence[Sighting], now: datetime) -> SourceState:
+def observed(
+    state: SourceState, source: str, sightings: Sequence[Sighting], now: datetime, *, hinted_by: str = ""
+) -> SourceState:
     """Return the state after new tips were seen: numbered, with what must be published."""
     number = next_number(state, now)
     outbox = list(state.outbox)
@@ -75,6 +77,7 @@ def observed(state: SourceState, source: str, sightings: Sequence[Sighting], now
             history=sighting.history,
             superseded=sighting.superseded[:SUPERSEDED],
             observed_at=now,
+            hinted_by=hinted_by,
         )
         outbox += [Outgoing(revision=revision), *_history_facts(revision)]
         state = _with(state, before.model_copy(update={"revision": revision}))

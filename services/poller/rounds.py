@@ -50,8 +50,8 @@ class Rounds:
                 for watch in due(self._watches.values(), self._hosts, now):
                     place = by_watch[id(watch)]
                     if place not in self._running:
-                        self._watches[place] = replace(watch, urgent=False)
-                        self._running[place] = tasks.create_task(self._look(place))
+                        self._watches[place] = replace(watch, urgent=False, hinted="")
+                        self._running[place] = tasks.create_task(self._look(place, watch.hinted))
                 await self._wait(self._next(now))
             # Nothing is lost: what a look found is on disk, or is found again.
             for task in self._running.values():
@@ -60,6 +60,11 @@ class Rounds:
     def wake(self) -> None:
         """See at once what is due now: somebody asked, a fleet needs something else, or the program stops."""
         self._wake.set()
+
+    def hint(self, place: Place, by: str) -> None:
+        """Look at `place` without waiting for its interval: the webhook of `by` told of a push."""
+        self._watches[place] = replace(self._watch(place), hinted=by)
+        self.wake()
 
     async def look_now(self, source: str) -> None:
         """Look at everything that a source follows, from now on, and return when it was looked at."""
@@ -106,14 +111,14 @@ class Rounds:
         except TimeoutError:
             return
 
-    async def _look(self, place: Place) -> None:
+    async def _look(self, place: Place, hinted: str) -> None:
         source, repository = place
         watcher = self._watchers[source]
         code = ""
         try:
             followed = [each for each in watcher.state.followed if each.repository == repository]
             if followed:
-                code = await self._learn(watcher, followed)
+                code = await self._learn(watcher, followed, hinted)
         finally:
             self._running.pop(place, None)
             now = asyncio.get_running_loop().time()
@@ -126,7 +131,7 @@ class Rounds:
         async with self._looked:
             self._looked.notify_all()
 
-    async def _learn(self, watcher: Watcher, followed: Sequence[Followed]) -> str:
+    async def _learn(self, watcher: Watcher, followed: Sequence[Followed], hinted: str) -> str:
         """Look at one repository, take over what was found, and return the code of a failure."""
         log = get_logger().bind(source=watcher.name, repository=followed[0].repository)
         doubts = self._doubts.setdefault(watcher.name, {})
@@ -135,26 +140,26 @@ class Rounds:
         for each in followed:
             doubts.pop(each.key, None)
         doubts.update(look.doubts)
-        _log_changes(log, watcher.state.followed, look)
+        _log_changes(log, watcher.state.followed, look, hinted)
         try:
-            await watcher.change(lambda state, now: _after_look(state, watcher.name, look, now))
+            await watcher.change(lambda state, now: _after_look(state, watcher.name, look, hinted, now))
         except StateNotSavedError as error:
             log.warning("state_not_saved", reason=error.message)
             return error.code
         return look.code
 
 
-def _after_look(state: SourceState, source: str, look: Look, now: datetime) -> SourceState:
+def _after_look(state: SourceState, source: str, look: Look, hinted: str, now: datetime) -> SourceState:
     """Return the state after a look; what is no longer followed meanwhile is left out."""
     keys = {each.key for each in state.followed}
     sightings = [sighting for sighting in look.sightings if sighting.key in keys]
     if sightings:
-        state = observed(state, source, sightings, now)
+        state = observed(state, source, sightings, now, hinted_by=hinted)
     state = verified(state, {key: rules for key, rules in look.verified.items() if key in keys})
     return answered(state, source, {key: error for key, error in look.answers.items() if key in keys}, now)
 
 
-def _log_changes(log: Any, followed: Iterable[Followed], look: Look) -> None:
+def _log_changes(log: Any, followed: Iterable[Followed], look: Look, hinted: str) -> None:
     failing = {each.key: each.failing for each in followed}
     for sighting in look.sightings:
         log.info(
@@ -163,6 +168,7 @@ def _log_changes(log: Any, followed: Iterable[Followed], look: Look) -> None:
             commit=sighting.commit.id,
             history=sighting.history,
             superseded=len(sighting.superseded),
+            hinted_by=hinted,
         )
     for key, error in look.answers.items():
         known = failing.get(key)

@@ -37,6 +37,8 @@ class Watch:
     doubtful: bool = False
     urgent: bool = False
     """Somebody asked: look now."""
+    hinted: str = ""
+    """Whose webhook told of a push: its interval is over, but a host that rests goes on resting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def due_at(watch: Watch, host: Host) -> float:
         wait_s = backoff_s(watch.failures, max(watch.interval_s, 1.0), max(LONGEST_S, watch.interval_s))
     if watch.doubtful:
         wait_s = min(wait_s, REWIND_S)
-    due = watch.checked_at + jitter(wait_s, watch.name)
+    due = watch.checked_at + (0.0 if watch.hinted else jitter(wait_s, watch.name))
     if watch.code == _AUTH:
         return max(due, watch.checked_at + AUTH_S, (host.auth_tried_at or 0.0) + AUTH_S)
     return max(due, host.rests_until)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from services.poller.commands import Commands
 from services.poller.credentials import CredentialsFile
 from services.poller.fetch import Looker
+from services.poller.hooks.receiver import Receiver
+from services.poller.hooks.secret_file import SecretFile
+from services.poller.hooks.serving import serving_hooks
 from services.poller.keeping import StateStore
 from services.poller.observation import republished
 from services.poller.permits import permits_of
@@ -70,10 +75,11 @@ class _Poller:
         secret = content_secret(settings.data / KEYS)
         self._publishers = {name: Publisher(each, bus, looker, secret) for name, each in self._watchers.items()}
         self._commands = Commands(self._watchers, self._publishers, self._rounds, bus)
+        self._settings = settings
 
     async def run(self, life: Lifecycle) -> None:
         """Do everything at once until the program stops."""
-        async with asyncio.TaskGroup() as tasks:
+        async with self._hooks(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rounds.run(life))
             for publisher in self._publishers.values():
                 tasks.create_task(publisher.run(life))
@@ -81,6 +87,19 @@ class _Poller:
             tasks.create_task(self._bus.consume(_NEEDS, self._commands.take_needs, workers=COMMAND_WORKERS))
             tasks.create_task(self._bus.consume(_COMMANDS, self._commands.take_command, workers=COMMAND_WORKERS))
             tasks.create_task(self._end(life))
+
+    @asynccontextmanager
+    async def _hooks(self) -> AsyncIterator[None]:
+        """Take webhooks, where somebody wants that."""
+        if not self._settings.hooks_listen:
+            yield
+            return
+        receiver = Receiver(self._watchers, self._rounds, SecretFile(self._settings.hooks_file))
+        async with serving_hooks(self._settings.hooks_listen, receiver, self._watchers) as url:
+            get_logger().info("hooks_served", url=url, secrets=str(self._settings.hooks_file))
+            if self._settings.announce_hooks is not None:
+                self._settings.announce_hooks(url)
+            yield
 
     async def _follow_incarnations(self, life: Lifecycle) -> None:
         """Say everything again to a bus that was made anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,6 +16,7 @@ from shared.core.names import name_problem
 from shared.errors import PermanentError
 from shared.git.urls import parse_url, prefix_of
 from shared.messages.sources import HEAD, STRICT, Verify
+from shared.runtime.listening import address_of
 from shared.runtime.settings import ServiceSettings, Texts, listed, settings_for
 
 _FORM = "write NAME=URL, or NAME=URL#REF with a branch, a tag, a range like v1.x or a commit"
@@ -123,6 +125,12 @@ class PollerSettings(ServiceSettings):
     """`NAME=MODE:SIGNER[+SIGNER]...` each: the signatures that a source's commits must carry; MODE: `head`, `strict`."""
     signers: Path | None = None
     """The folder of the signers' keys; `signers` in the data folder by default. It is read at each use."""
+    hooks_listen: str = ""
+    """HOST:PORT where `/hooks/SOURCE` takes webhooks, port 0 takes a free one; empty: there are none."""
+    hooks_secrets: Path | None = None
+    """The file of their secrets; `webhooks.json` in the data folder by default. It is read again when it changes."""
+    announce_hooks: Callable[[str], None] | None = Field(default=None, exclude=True)
+    """Called with the URL of the hooks once they answer: for a hub in one process, whose port may be 0."""
     list_deadline_s: float = Field(default=30.0, gt=0)
     """Seconds that a server has to name its refs."""
     fetch_deadline_s: float = Field(default=300.0, gt=0)
@@ -139,6 +147,13 @@ class PollerSettings(ServiceSettings):
             except PermanentError as error:
                 raise ValueError(str(error)) from error
         return allow
+
+    @field_validator("hooks_listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        if listen:
+            address_of(listen)
+        return listen
 
     @field_validator("sources")
     @classmethod
@@ -169,3 +184,8 @@ class PollerSettings(ServiceSettings):
     def credentials_file(self) -> Path:
         """Where credentials stand."""
         return self.git_credentials or self.data / "credentials.json"
+
+    @property
+    def hooks_file(self) -> Path:
+        """Where the secrets of webhooks stand."""
+        return self.hooks_secrets or self.data / "webhooks.json"

@@ -48,6 +48,8 @@ class Revision(Message):
     superseded: tuple[str, ...] = ()
     """Commits between `previous` and this one that were never tips here, newest first, 1000 at most."""
     observed_at: Timestamp
+    hinted_by: str = ""
+    """Whose webhook had it looked at; empty: the interval was over, or somebody asked."""
 
 
 class Checkout(Part):

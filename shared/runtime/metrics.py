@@ -25,6 +25,12 @@ git_checks = Counter(
     ["source", "result"],
     registry=REGISTRY,
 )
+hook_deliveries = Counter(
+    "towline_webhook_deliveries_total",
+    "Deliveries of webhooks, by source and what became of them: looking, ignored, duplicate, ping, or why refused.",
+    ["source", "result"],
+    registry=REGISTRY,
+)
 render_seconds = Histogram(
     "towline_render_duration_seconds", "Time of one engine's run.", ["kind"], buckets=_SECONDS, registry=REGISTRY
 )

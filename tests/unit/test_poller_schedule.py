@@ -88,3 +88,24 @@ def test_what_somebody_asks_for_is_due_at_once():
 
 def test_a_tip_in_doubt_is_looked_at_soon():
     assert due_at(watch(checked_at=0.0, interval_s=3600.0, doubtful=True), QUIET) < 12
+
+
+def test_a_webhook_ends_the_wait():
+    looked = after(watch(), 1000.0, "")
+
+    assert due([replace(looked, hinted="github")], {}, 1000.0) == [replace(looked, hinted="github")]
+
+
+def test_a_webhook_ends_the_wait_of_a_repository_that_failed():
+    failing = watch(checked_at=0.0, failures=9, code="source.not-found", hinted="github")
+
+    assert due_at(failing, QUIET) == 0.0
+
+
+def test_a_webhook_wakes_no_host_that_rests_and_knocks_no_sooner_with_a_refused_credential():
+    """S12: who may post deliveries cannot have a host locked out."""
+    resting = Host(failures=9, rests_until=500.0)
+    refused = watch(checked_at=0.0, failures=1, code="source.auth", hinted="github")
+
+    assert due_at(watch(checked_at=0.0, hinted="github"), resting) == 500.0
+    assert due_at(refused, QUIET) == AUTH_S

@@ -1,0 +1,1 @@
+"""Webhooks: what a forge says about a push makes the poller look sooner, and nothing else."""

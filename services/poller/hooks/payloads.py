@@ -1,0 +1,298 @@
+"""What a proven delivery says: which refs of which repository moved. Commits it names are not read at all.
+
+Whatever a forge claims to have now, git is asked; so a revision never comes from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.poller.hooks.refusals import HookRefusedError
+from services.poller.hooks.repositories import LONGEST
+from services.poller.hooks.signatures import Delivery, Provider, event_of
+from shared.git.remote import HEADS, TAGS
+
+_FORM = "application/x-www-form-urlencoded"
+_FIELDS = 16
+_CLONES = 16
+
+Text = Annotated[str, Field(max_length=LONGEST)]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Refs moved, came or went."""
+
+    repositories: tuple[str, ...] = ()
+    """What the repository is called; empty where the delivery does not say it."""
+    refs: tuple[str, ...] | None = None
+    """Full names; None where the delivery does not say it."""
+    default_branch: str = ""
+    delivery: str = ""
+    """What the body calls this delivery, where the headers do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The forge tries whether somebody answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Something else happened."""
+
+    event: str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _GitHubRepository(_Part):
+    clone_url: Text = ""
+    ssh_url: Text = ""
+    html_url: Text = ""
+    default_branch: Text = ""
+
+
+class _GitHub(_Part):
+    """GitHub's push, which Gitea, Forgejo and Gogs send, too."""
+
+    ref: Text
+    repository: _GitHubRepository
+
+    def push(self) -> Push:
+        found = self.repository
+        return Push(_named(found.clone_url, found.ssh_url, found.html_url), (self.ref,), found.default_branch)
+
+
+class _GogsMade(_Part):
+    """A branch or tag came or went: Gogs tells of tags in no other way."""
+
+    ref: Text
+    ref_type: Text
+    repository: _GitHubRepository
+
+    def push(self) -> Push:
+        full = (TAGS if self.ref_type == "tag" else HEADS) + self.ref
+        return _GitHub(ref=full, repository=self.repository).push()
+
+
+class _GitLabProject(_Part):
+    git_http_url: Text = ""
+    git_ssh_url: Text = ""
+    web_url: Text = ""
+    default_branch: Text | None = None
+
+
+class _GitLab(_Part):
+    ref: Text
+    project: _GitLabProject
+
+    def push(self) -> Push:
+        found = self.project
+        names = _named(found.git_http_url, found.git_ssh_url, found.web_url)
+        return Push(names, (self.ref,), found.default_branch or "")
+
+
+class _GitLabSystem(_Part):
+    event_name: Text = ""
+    object_kind: Text = ""
+
+
+class _Link(_Part):
+    href: Text
+
+
+class _CloudLinks(_Part):
+    html: _Link
+
+
+class _CloudRepository(_Part):
+    links: _CloudLinks
+
+
+class _CloudRef(_Part):
+    type: Text = "branch"
+    name: Text
+
+
+class _CloudChange(_Part):
+    new: _CloudRef | None = None
+    old: _CloudRef | None = None
+
+
+class _CloudChanges(_Part):
+    changes: tuple[_CloudChange, ...]
+
+
+class _BitbucketCloud(_Part):
+    push_: _CloudChanges = Field(alias="push")
+    repository: _CloudRepository
+
+    def push(self) -> Push:
+        moved = [change.new or change.old for change in self.push_.changes]
+        refs = tuple((TAGS if ref.type == "tag" else HEADS) + ref.name for ref in moved if ref is not None)
+        return Push(_named(self.repository.links.html.href), refs)
+
+
+class _ServerLinks(_Part):
+    clone: Annotated[tuple[_Link, ...], Field(max_length=_CLONES)] = ()
+
+
+class _ServerProject(_Part):
+    key: Text
+
+
+class _ServerRepository(_Part):
+    slug: Text
+    project: _ServerProject
+    links: _ServerLinks = _ServerLinks()
+
+
+class _ServerRef(_Part):
+    id: Text
+
+
+class _ServerChange(_Part):
+    ref: _ServerRef
+
+
+class _BitbucketServer(_Part):
+    changes: tuple[_ServerChange, ...]
+    repository: _ServerRepository
+
+    def push(self) -> Push:
+        found = self.repository
+        # Older servers do not say where one clones from.
+        names = [link.href for link in found.links.clone] or [f"{found.project.key}/{found.slug}"]
+        return Push(_named(*names), tuple(change.ref.id for change in self.changes))
+
+
+class _AzureUpdate(_Part):
+    name: Text
+
+
+class _AzureRepository(_Part):
+    remote_url: Text = Field(alias="remoteUrl")
+    default_branch: Text = Field(default="", alias="defaultBranch")
+
+
+class _AzureResource(_Part):
+    updates: tuple[_AzureUpdate, ...] = Field(alias="refUpdates")
+    repository: _AzureRepository
+
+
+class _AzureEvent(_Part):
+    event: Text = Field(alias="eventType")
+
+
+class _Azure(_Part):
+    id: Text = ""
+    resource: _AzureResource
+
+    def push(self) -> Push:
+        found = self.resource.repository
+        refs = tuple(update.name for update in self.resource.updates)
+        return Push(_named(found.remote_url), refs, found.default_branch, self.id)
+
+
+class _Generic(_Part):
+    """What others send: both may be left out, for the secret says already which source is meant."""
+
+    repository: Text = ""
+    ref: Text = ""
+
+    def push(self) -> Push:
+        return Push(tuple(filter(None, [self.repository])), (self.ref,) if self.ref else None)
+
+
+_Pushed = _GitHub | _GogsMade | _GitLab | _BitbucketCloud | _BitbucketServer | _Azure | _Generic
+M = TypeVar("M", bound=BaseModel)
+_PUSHES: dict[tuple[Provider, str], type[_Pushed]] = {
+    (Provider.GITHUB, "push"): _GitHub,
+    (Provider.GITEA, "push"): _GitHub,
+    (Provider.GOGS, "push"): _GitHub,
+    (Provider.GOGS, "create"): _GogsMade,
+    (Provider.GOGS, "delete"): _GogsMade,
+    (Provider.GITLAB, "Push Hook"): _GitLab,
+    (Provider.GITLAB, "Tag Push Hook"): _GitLab,
+    (Provider.BITBUCKET, "repo:push"): _BitbucketCloud,
+    (Provider.BITBUCKET, "repo:refs_changed"): _BitbucketServer,
+    (Provider.AZURE, "git.push"): _Azure,
+    (Provider.STANDARD, ""): _Generic,
+    (Provider.GENERIC, ""): _Generic,
+}
+_BITBUCKET_PING = "diagnostics:ping"
+_PINGS = {(Provider.GITHUB, "ping"), (Provider.BITBUCKET, _BITBUCKET_PING)}
+_SYSTEM = "System Hook"
+_SYSTEM_PUSHES = {"push", "tag_push"}
+
+
+def is_unsigned_ping(provider: Provider, delivery: Delivery) -> bool:
+    """Tell whether it is Bitbucket's test of a connection, which it never signs."""
+    tested = provider is Provider.BITBUCKET and event_of(provider, delivery) == _BITBUCKET_PING
+    return tested and "x-hub-signature" not in delivery.headers
+
+
+def said(provider: Provider, delivery: Delivery) -> Push | Ping | Other:
+    """Return what a delivery says.
+
+    Raises:
+        HookRefusedError: it is not of the form that its event has at this provider.
+    """
+    event = event_of(provider, delivery)
+    if (provider, event) in _PINGS:
+        return Ping()
+    body = _json_of(provider, delivery)
+    if provider is Provider.AZURE:
+        event = _read(_AzureEvent, body, "an event of azure").event
+    if (provider, event) == (Provider.GITLAB, _SYSTEM):
+        found = _read(_GitLabSystem, body, "an event of gitlab")
+        event = "Push Hook" if {found.event_name, found.object_kind} & _SYSTEM_PUSHES else _SYSTEM
+    kind = _PUSHES.get((provider, event))
+    if kind is None:
+        return Other(event)
+    return _read(kind, body, f"a push of {provider}").push()
+
+
+def _read(kind: type[M], body: bytes, what: str) -> M:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        # Without the input: it may be long, and is not ours to repeat.
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise HookRefusedError(
+            f"this is not {what}: {place + ': ' if place else ''}{first['msg']}",
+            hint="choose JSON and the event of pushes at the forge",
+        ) from None
+
+
+def _json_of(provider: Provider, delivery: Delivery) -> bytes:
+    """Return the JSON of a body; forges can also send it as the field of a form."""
+    if delivery.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        return delivery.body
+    try:
+        fields = parse_qs(delivery.body.decode(), max_num_fields=_FIELDS)
+        return fields["payload"][0].encode()
+    except (ValueError, KeyError) as error:
+        raise HookRefusedError(
+            f"the form that {provider} sent has no field named payload", hint="choose JSON at the forge"
+        ) from error
+
+
+def _named(*names: str) -> tuple[str, ...]:
+    """Return the names of a repository that are there.
+
+    Raises:
+        HookRefusedError: there are none.
+    """
+    found = tuple(filter(None, names))
+    if not found:
+        raise HookRefusedError("the delivery does not say which repository it is about")
+    return found

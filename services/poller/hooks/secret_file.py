@@ -1,0 +1,82 @@
+"""The secrets of webhooks, from a file of the hub's owner.
+
+An object by the name of the source: a secret, or a list of them while one is exchanged for another, or an object with
+`secrets` and `called`: what the forge calls the repository where that is not the URL that the source names. The file
+is read again when it changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+
+from services.poller.hooks.refusals import HookRefusedError
+
+_FORM = 'it is an object like {"SOURCE": "SECRET", "OTHER": ["NEW SECRET", "OLD SECRET"]}'
+_Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"secrets": [value]}
+    return {"secrets": value} if isinstance(value, list) else value
+
+
+class Hook(BaseModel):
+    """What counts at the hook of one source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secrets: Annotated[tuple[_Secret, ...], Field(min_length=1)]
+    called: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """The secrets."""
+        return [secret.get_secret_value() for secret in self.secrets]
+
+
+_HOOKS = TypeAdapter(dict[str, Annotated[Hook, BeforeValidator(_listed)]])
+
+
+@dataclass(slots=True)
+class SecretFile:
+    """The file at `path`; without one there are no hooks. All methods block."""
+
+    path: Path
+    _stamp: tuple[int, int, int] | None = None
+    _known: dict[str, Hook] = field(default_factory=dict, repr=False)
+
+    def hooks(self) -> dict[str, Hook]:
+        """Return the hooks by their sources, as the file has them now.
+
+        Raises:
+            HookRefusedError: the file cannot be read, or is malformed; nothing of its content is repeated.
+        """
+        try:
+            found = self.path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._stamp:
+                self._known = _parsed(self.path)
+                self._stamp = stamp
+        except FileNotFoundError:
+            self._stamp, self._known = None, {}
+        except OSError as error:
+            raise _unusable(f"{self.path} cannot be read: {error.strerror}") from error
+        return self._known
+
+
+def _parsed(path: Path) -> dict[str, Hook]:
+    try:
+        return _HOOKS.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise _unusable(f"{path} at {place or 'its start'}: {first['msg']}") from None
+
+
+def _unusable(reason: str) -> HookRefusedError:
+    return HookRefusedError(f"the file of webhook secrets cannot be used: {reason}", code="hook.secrets", hint=_FORM)
