@@ -9,8 +9,8 @@ from pathlib import Path
 
 from services.renderer.engines import Engines, plain
 from services.renderer.engines.child import ChildStartError, SandboxError
-from services.renderer.engines.collect import collected
-from services.renderer.engines.jobs import Job
+from services.renderer.engines.pool import job_for
+from services.renderer.engines.substitution import substitution_of
 from services.renderer.finish import finished
 from services.renderer.targets import AppInputs, Target
 from shared.core.bundles import objects_of
@@ -75,9 +75,9 @@ def _plain(inputs: AppInputs) -> Made:
     Raises:
         FindingsError: they are wrong.
     """
-    job = Job("plain", inputs.app, inputs.namespace, groups=inputs.files, files=collected(inputs))
+    job = job_for(inputs)
     pieces, warnings = plain.pieces(job, Path())
-    bundle = finished(pieces, inputs.namespace)
+    bundle = finished(pieces, inputs.namespace, substitution_of(job))
     return _of_bytes(bundle.data, (*warnings, *bundle.warnings))
 
 

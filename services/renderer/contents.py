@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.renderer.capabilities import Asked, asked
 from services.renderer.inputs import AppInputs, Engine
 from services.renderer.layers import CLUSTER, Layers, joined
 from services.renderer.reach import Reach, outermost
+from services.renderer.variables import named, variables_of
 from shared.core.canonical import encode
 from shared.core.trees import EntryKind, Tree
 from shared.errors import Finding, FindingsError
@@ -33,6 +35,9 @@ class Content:
         self._layers = Layers(tree, folder, app.written.layers)
         self._known: dict[object, AppInputs | FindingsError] = {}
         self._asked: dict[object, Asked] = {}
+        self._named: dict[object, set[str]] = {}
+        """The variables that the files of some layers name."""
+        self._filled: dict[tuple[object, str], AppInputs] = {}
         self._possible = tuple(self._layers.possible())
         self.used: set[int] = set()
         """The positions of layers that some cluster got."""
@@ -58,7 +63,7 @@ class Content:
         found = self._known[key]
         if isinstance(found, FindingsError):
             raise found
-        return found
+        return self._with_variables(found, key, cluster)
 
     def unused(self) -> list[Finding]:
         """Return a warning for each layer that no cluster got."""
@@ -110,6 +115,21 @@ class Content:
         helm = self._app.written.helm
         root = joined(self._folder, helm.chart if helm else ".")
         return asked(self._tree, (root, *(path for _, path in layers)), encode(helm.values) if helm else b"")
+
+    def _with_variables(self, inputs: AppInputs, key: object, cluster: Cluster) -> AppInputs:
+        """Return `inputs` with those variables of the cluster that count, where the app wants some filled in."""
+        wanted = self._app.written.substitute
+        if wanted is None:
+            return inputs
+        # What a chart or template writes may name variables that stand in no file.
+        is_open = self.engine == "helm" or bool(inputs.template)
+        variables = variables_of(cluster, wanted)
+        if not is_open:
+            if key not in self._named:
+                self._named[key] = named(self._tree, inputs.reads)
+            variables = {name: variables[name] for name in self._named[key] & variables.keys()}
+        text = encode({"open": is_open, "strict": wanted.strict, "vars": variables}).decode()
+        return self._filled.setdefault((key, text), replace(inputs, substitute=text))
 
     def _made(self, layers: _Found, values: str, kubernetes: _Kubernetes) -> AppInputs:
         folder = self._tree.entry(self._folder)

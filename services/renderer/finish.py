@@ -51,14 +51,20 @@ class Finished:
     warnings: tuple[Finding, ...]
 
 
-def finished(pieces: Iterable[Piece], namespace: str) -> Finished:
+Filling = Callable[[Iterable[Piece]], Iterable[Piece]]
+"""Changes objects before anything is asked of them."""
+
+
+def finished(pieces: Iterable[Piece], namespace: str, filling: Filling | None = None) -> Finished:
     """Return the bundle of `pieces`; objects of built-in kinds that name no namespace get `namespace`.
 
     Raises:
         FindingsError: every object that cannot be delivered.
     """
     findings: list[Finding] = []
-    named = [piece for piece in _flattened(pieces) if _wanted(piece) and _is_named(piece, findings)]
+    single = _flattened(pieces)
+    filled = filling(single) if filling else single
+    named = [piece for piece in filled if _wanted(piece) and _is_named(piece, findings)]
     scopes = Scopes(piece.manifest for piece in named)
     seen: dict[ObjectKey, tuple[Piece, bytes]] = {}
     for piece in named:

@@ -39,6 +39,9 @@ class AppInputs:
     template: Literal["", "jinja"] = ""
     values: str = ""
     """What a template may see, in canonical JSON: `{"cluster": {"labels", "name", "values"}}`; empty without template."""
+    substitute: str = ""
+    """The variables that are filled in, in canonical JSON: `{"open", "strict", "vars"}`; empty where none
+    are. Open: all variables are there, else only those that the files name."""
     parameters: str = ""
     """helm: canonical JSON of `{"release", "kubeVersion", "apiVersions", "values", "allowNondeterministic"}`."""
 
@@ -49,5 +52,14 @@ class AppInputs:
         for path in self.reads:
             entry = self.tree.entry(path)
             seen[path] = (entry.kind, entry.id) if entry else (EntryKind.FILE, "")
-        engine = [self.engine, self.path, self.root, self.layers, self.files, self.template, self.values]
+        engine = [
+            self.engine,
+            self.path,
+            self.root,
+            self.layers,
+            self.files,
+            self.template,
+            self.values,
+            self.substitute,
+        ]
         return digest(encode([engine, self.namespace, self.parameters, seen]))

@@ -288,6 +288,14 @@ class Kustomize(Written):
     """A kustomization: nothing to say but that it is one."""
 
 
+class Substitute(Written):
+    """Variables that are filled into `${name}` of the built objects, as Flux does."""
+
+    vars: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    strict: bool = False
+    """Whether a variable that is not set is an error; else it is empty."""
+
+
 class Helm(Written):
     """A chart."""
 
@@ -312,5 +320,6 @@ class AppFile(Written):
     plain: Plain | None = None
     kustomize: Kustomize | None = None
     helm: Helm | None = None
+    substitute: Substitute | None = None
     sync: Sync = Sync()
     rollout: Annotated[AppRollout | None, BeforeValidator(_by_name)] = None

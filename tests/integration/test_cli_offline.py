@@ -74,6 +74,23 @@ def test_objects_of_every_target_come_as_json(fleet):
     assert all(len(each["digest"]) == 64 for each in found["targets"])
 
 
+def test_variables_of_each_cluster_are_filled_in(fleet):
+    text = CONFIG.replace("hello", '"${env}/${size:=1}"')
+    app = {"apps/odd/app.yaml": "substitute: {vars: {size: '2'}}\n", "apps/odd/odd.yaml": text}
+    found = json.loads(run("render", fleet(app), "--app", "odd", "-o", "json").stdout)
+
+    assert [each["objects"][0]["data"] for each in found["targets"]] == [{"text": "dev/2"}, {"text": "prod/2"}]
+    strict = {"apps/odd/app.yaml": "substitute: {strict: true}\n"}
+    wrong = strict | {"apps/odd/odd.yaml": CONFIG.replace("hello", "'${siez}'")}
+    said = run("validate", fleet(wrong), code=1).stdout
+    assert "odd.yaml:4:15" in said
+    assert "ConfigMap greeting: the variable siez is not set" in said
+    misspelt = {"apps/odd/app.yaml": "substitute: {vars: {a-b: x, size: 1}}\n"}
+    said = run("validate", fleet(misspelt), code=1).stdout
+    assert "app.yaml:1:21" in said
+    assert "must be a text: put it in quotes" in said
+
+
 def test_a_failing_target_is_named_and_the_good_ones_are_printed_all_the_same(fleet):
     broken = fleet({"apps/web/overlays/prod/kustomization.yaml": "resources:\n- ../../gone\n"})
     found = json.loads(run("render", broken, "-o", "json", code=1).stdout)

@@ -68,6 +68,19 @@ async def test_a_failing_target_fails_alone_and_the_fix_renders(bus_server, tmp_
         assert targets["prod-1", "web"] == ["ConfigMap/web"]
 
 
+async def test_variables_are_filled_in_and_equal_ones_share_a_bundle(bus_server, tmp_path, fleet, source):
+    app = {"apps/web/app.yaml": FLEET["apps/web/app.yaml"] + "substitute: {strict: true}\n"}
+    base = {"apps/web/base/a.yaml": config_map("web-${env}"), "apps/tools/app.yaml": "substitute: {}\n"}
+    commit = fleet({**FLEET, **app, **base})
+    async with line(bus_server, tmp_path, source) as renders:
+        rendered = await renders.at(commit)
+
+        targets = await renders.targets(rendered)
+        assert targets["dev-1", "web"] == ["ConfigMap/dev-web-dev"]
+        assert targets["prod-1", "web"] == ["ConfigMap/prod-web-prod"]
+        assert len((await renders.listing(rendered)).bundles) == 3
+
+
 async def test_a_poisonous_commit_fails_alone_and_the_next_commit_renders(bus_server, tmp_path, fleet, source):
     """F25, A16."""
     fleet(FLEET)

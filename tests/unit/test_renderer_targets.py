@@ -249,3 +249,28 @@ def test_a_dependency_that_is_not_there_is_noted():
     found = fleet_findings(plan({"apps/raw/app.yaml": "sync: {dependsOn: [nothing]}\n", "apps/raw/a.yaml": ""}))
 
     assert [(each.code, each.app, each.severity) for each in found] == [("fleet.dependency", "raw", "warning")]
+
+
+def test_clusters_share_a_render_when_the_variables_that_files_name_are_equal():
+    """Labels, nested values, the cluster's name and the app's own words are variables, the later before the earlier."""
+    clusters = (
+        "clusters:\n- {name: a, labels: {topology/zone: eu, env: dev, x: '1'}}\n"
+        "- {name: b, labels: {topology/zone: eu, env: prod}, values: {x: {size: 2}}}\n- {name: c, values: {topology: {zone: us}}}\n"
+    )
+    files = {
+        "clusters/all.yaml": clusters,
+        "apps/web/app.yaml": "plain: {}\nsubstitute: {vars: {own: word}}\n",
+        "apps/web/a.yaml": "a: ${topology_zone} ${own} $${x_size}",
+    }
+    planned = plan({**dict.fromkeys(FLEET), "fleet.yaml": "version: 1\n", **files})
+    found = {name: of(planned, name).inputs.substitute for name in "abc"}
+
+    assert found == {
+        "a": '{"open":false,"strict":false,"vars":{"own":"word","topology_zone":"eu"}}',
+        "b": '{"open":false,"strict":false,"vars":{"own":"word","topology_zone":"eu","x_size":"2"}}',
+        "c": '{"open":false,"strict":false,"vars":{"own":"word","topology_zone":"us"}}',
+    }
+    named = plan({**dict.fromkeys(FLEET), "fleet.yaml": "version: 1\n", **files, "apps/web/a.yaml": "a: ${own}"})
+    assert of(named, "a").inputs is of(named, "b").inputs
+    chart = {"apps/web/a.yaml": None, "apps/web/Chart.yaml": "name: web", "apps/web/app.yaml": "substitute: {}\n"}
+    assert '"cluster_name":"a"' in of(plan({**files, **chart}), "a").inputs.substitute

@@ -7,7 +7,7 @@ for a chart may have taken it over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from struct import Struct
 from typing import Any
 
@@ -29,6 +29,7 @@ class Job:
     groups: tuple[tuple[str, ...], ...] = ()
     template: str = ""
     values: str = ""
+    substitute: str = ""
     parameters: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -53,20 +54,19 @@ def job_message(job: Job, cpu_s: int) -> list[bytes]:
 
 def _parameters(job: Job) -> dict[str, Any]:
     """Return the fields of `job` but its files, which are large."""
-    names = ("engine", "app", "namespace", "root", "layers", "groups", "template", "values", "parameters")
-    return {name: getattr(job, name) for name in names}
+    return {each.name: getattr(job, each.name) for each in fields(job) if each.name != "files"}
 
 
 def job_of(head: Mapping[str, Any], body: bytes) -> Job:
     """Return the job that a message carries."""
-    fields = dict(head)
+    given = dict(head)
     files, position = {}, 0
-    for path, size in fields.pop("files"):
+    for path, size in given.pop("files"):
         files[path] = body[position : position + size]
         position += size
-    fields["layers"] = tuple(fields["layers"])
-    fields["groups"] = tuple(map(tuple, fields["groups"]))
-    return Job(**fields, files=files)
+    given["layers"] = tuple(given["layers"])
+    given["groups"] = tuple(map(tuple, given["groups"]))
+    return Job(**given, files=files)
 
 
 def answer_message(answer: Answer) -> list[bytes]:
@@ -87,10 +87,10 @@ def answer_of(head: bytes, body: bytes) -> Answer:
     Raises:
         NotJSONError, TypeError, KeyError: it carries none.
     """
-    fields = decode(head)
+    said = decode(head)
     return Answer(
         data=body,
-        keys=tuple(map(str, fields["keys"])),
-        warnings=tuple(Finding(**each) for each in fields["warnings"]),
-        findings=tuple(Finding(**each) for each in fields["findings"]),
+        keys=tuple(map(str, said["keys"])),
+        warnings=tuple(Finding(**each) for each in said["warnings"]),
+        findings=tuple(Finding(**each) for each in said["findings"]),
     )

@@ -98,7 +98,7 @@ class Engines:
             tools.need(inputs.engine, template=inputs.template)
             async with self._slots:
                 # Not before there is a slot: a queue of jobs would hold the files of them all.
-                answer = await self._answer(await asyncio.to_thread(_job, inputs))
+                answer = await self._answer(await asyncio.to_thread(job_for, inputs))
         except FindingsError as error:
             raise FindingsError([_at_home(each, inputs) for each in error.findings]) from error
         warnings = tuple(_at_home(each, inputs) for each in answer.warnings)
@@ -145,7 +145,8 @@ class Engines:
                 await child.kill()
 
 
-def _job(inputs: AppInputs) -> Job:
+def job_for(inputs: AppInputs) -> Job:
+    """Return the job that makes the objects of `inputs`. It blocks: the tree is read."""
     return Job(
         engine=inputs.engine,
         app=inputs.app,
@@ -155,6 +156,7 @@ def _job(inputs: AppInputs) -> Job:
         groups=inputs.files,
         template=inputs.template,
         values=inputs.values,
+        substitute=inputs.substitute,
         parameters=inputs.parameters,
         files=collected(inputs),
     )

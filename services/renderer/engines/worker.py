@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, cast
 from services.renderer import finish
 from services.renderer.engines import tools
 from services.renderer.engines.jobs import LENGTHS, Answer, Job, answer_message, job_of
+from services.renderer.engines.substitution import substitution_of
 from services.renderer.sandbox import Limits, allow_cpu, confine, limit
 from shared.core.canonical import decode, encode
 from shared.errors import Finding, FindingsError
@@ -59,7 +60,7 @@ def _answer(job: Job, work: Path) -> Answer:
     try:
         engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
         pieces, warnings = engine.pieces(job, folder)
-        finished = finish.finished(pieces, job.namespace)
+        finished = finish.finished(pieces, job.namespace, substitution_of(job))
     except FindingsError as error:
         return Answer(findings=tuple(error.findings))
     except RecursionError:
