@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.support.git_server",
     "tests.support.releaser_fixtures",
     "tests.support.signing",
+    "tests.support.ssh_server",
     "tests.support.line",
     # After what it imports: pytest rewrites a plugin only before anybody imports it.
     "tests.support.apart",

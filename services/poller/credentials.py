@@ -1,7 +1,8 @@
 """The credentials of git hosts, from a file of the hub's owner.
 
-A list of objects: `url`, the prefix that a credential is for; `token`, or `username` and `password`. The longest prefix
-wins. The file is read again when it changes, so a renewed token counts at the next look.
+A list of objects: `url`, the prefix that a credential is for; `token`, or `username` and `password`; for ssh `key` or
+`key_file`, with a `passphrase` where it has one. The longest prefix wins. The file is read again when it changes and
+the file of a key at each use, so what was renewed counts at the next look.
 """
 
 from __future__ import annotations
@@ -32,13 +33,34 @@ class _Entry(BaseModel):
     username: str = ""
     password: SecretStr | None = None
     token: SecretStr | None = None
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    passphrase: SecretStr = SecretStr("")
 
-    def credentials(self) -> Credentials:
-        """Return the credential, bound to its place."""
+    def place(self) -> Location:
+        """Return what the entry is for, once it holds what that place takes."""
+        place = prefix_of(self.url, allow_insecure=True)
+        given = [each for each in (self.token, self.password, self.key, self.key_file) if each is not None]
+        if len(given) != 1:
+            raise ValueError("an entry has one of token, password, key and key_file")
+        if (place.scheme == "ssh") != (self.key is not None or self.key_file is not None):
+            raise ValueError("ssh takes a key or key_file, other places a token or password")
+        return place
+
+    def credentials(self, place: Location, folder: Path) -> Credentials:
+        """Return the credential, bound to its place; a relative `key_file` is beside the file in `folder`."""
         secret = self.token or self.password
-        if secret is None or (self.token and self.password):
-            raise ValueError("an entry has either a token or a password")
-        return Credentials(self.username or USER, secret.get_secret_value(), prefix_of(self.url, allow_insecure=True))
+        if secret is not None:
+            return Credentials(self.username or USER, secret.get_secret_value(), place)
+        key = self.key.get_secret_value() if self.key else ""
+        if self.key_file is not None:
+            path = folder / self.key_file
+            try:
+                key = path.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "it is no text"
+                raise CredentialsFileError(f"the key {path} of {self.url} cannot be read: {why}") from error
+        return Credentials(self.username or place.user, self.passphrase.get_secret_value(), place, key)
 
 
 _ENTRIES = TypeAdapter(list[_Entry])
@@ -50,7 +72,7 @@ class CredentialsFile:
 
     path: Path
     _stamp: tuple[int, int, int] | None = None
-    _known: tuple[Credentials, ...] = field(default=(), repr=False)
+    _known: tuple[tuple[Location, _Entry], ...] = field(default=(), repr=False)
 
     def for_place(self, location: Location) -> Credentials | None:
         """Return the credential of a repository, or None.
@@ -59,8 +81,11 @@ class CredentialsFile:
             CredentialsFileError: the file cannot be read, or is malformed.
         """
         self._refresh()
-        fitting = [known for known in self._known if known.place.covers(location)]
-        return max(fitting, key=lambda known: len(known.place.path), default=None)
+        fitting = [known for known in self._known if known[0].covers(location)]
+        if not fitting:
+            return None
+        place, entry = max(fitting, key=lambda known: len(known[0].path))
+        return entry.credentials(place, self.path.parent)
 
     def _refresh(self) -> None:
         try:
@@ -77,10 +102,13 @@ class CredentialsFile:
         self._known = self._parsed(data)
         self._stamp = stamp
 
-    def _parsed(self, data: bytes) -> tuple[Credentials, ...]:
-        hint = 'it is a list of {"url": PREFIX, "token": TOKEN} or {"url": PREFIX, "username": ..., "password": ...}'
+    def _parsed(self, data: bytes) -> tuple[tuple[Location, _Entry], ...]:
+        hint = (
+            'it is a list of {"url": PREFIX, "token": TOKEN}, {"url": PREFIX, "username": ..., "password": ...} '
+            'or {"url": "ssh://HOST", "key_file": FILE}'
+        )
         try:
-            return tuple(entry.credentials() for entry in _ENTRIES.validate_json(data))
+            return tuple((entry.place(), entry) for entry in _ENTRIES.validate_json(data))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(str(step) for step in first["loc"])

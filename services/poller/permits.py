@@ -24,7 +24,7 @@ class Permits:
         Raises:
             UrlError: it is malformed, or not allowed.
         """
-        insecure = any(prefix.scheme != "https" for prefix in self.prefixes)
+        insecure = any(prefix.scheme in {"http", "file"} for prefix in self.prefixes)
         location = parse_url(url, allow_insecure=insecure)
         if not any(prefix.covers(location) for prefix in self.prefixes):
             raise UrlError(

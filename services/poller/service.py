@@ -49,7 +49,7 @@ async def serve(settings: PollerSettings, bus: Bus, life: Lifecycle) -> None:
             fetch_deadline_s=settings.fetch_deadline_s,
             fetch_bytes=settings.fetch_bytes,
         )
-        async with Transport(limits) as transport:
+        async with Transport(limits, settings.known_hosts_file) as transport:
             poller = await asyncio.to_thread(_Poller, settings, bus, transport)
             await poller.run(life)
 

@@ -131,6 +131,8 @@ class PollerSettings(ServiceSettings):
     """The file of their secrets; `webhooks.json` in the data folder by default. It is read again when it changes."""
     announce_hooks: Callable[[str], None] | None = Field(default=None, exclude=True)
     """Called with the URL of the hooks once they answer: for a hub in one process, whose port may be 0."""
+    known_hosts: Path | None = None
+    """The keys of ssh hosts, as ssh-keyscan(1) writes them; `known_hosts` in the data folder by default."""
     list_deadline_s: float = Field(default=30.0, gt=0)
     """Seconds that a server has to name its refs."""
     fetch_deadline_s: float = Field(default=300.0, gt=0)
@@ -179,6 +181,11 @@ class PollerSettings(ServiceSettings):
     def signers_folder(self) -> Path:
         """Where the keys of signers stand."""
         return self.signers or self.data / "signers"
+
+    @property
+    def known_hosts_file(self) -> Path:
+        """Where the keys of ssh hosts stand."""
+        return self.known_hosts or self.data / "known_hosts"
 
     @property
     def credentials_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""The program that fetches: a job from standard input, an answer to standard output, until there is no more input.
+"""The program that fetches, and that asks for refs over ssh: a job from standard input, an answer to standard output, until there is no more input.
 
 Each fetch runs in a process of its own because libgit2 cannot be interrupted: the parent kills it at the deadline. It
 knows no more than its job: one repository, one credential, one mirror. It is forked from one that waits with Python and
@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import astuple
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,18 @@ import pygit2
 from pygit2.enums import CredentialType
 
 from shared.errors import TowlineError
+from shared.git.heads import refs_of
 from shared.git.maintenance import merge_packs, remove_leftovers
 from shared.git.remote import HEADS, TAGS, Credentials, SourceError
 from shared.git.repositories import open_bare
+from shared.git.ssh import NOWHERE, refused_host
 from shared.git.urls import Location, UrlError, parse_url
 
 INCOMING = "refs/towline/incoming/"
 # Beyond the parent's own deadline: it counts when the parent was killed.
 ALARM_GRACE_S = 5
 NO_MORE = 3
+LISTING_MEMORY = 1 << 30
 
 _CODES = (
     ("status code: 401", "source.auth"),
@@ -40,6 +44,13 @@ _CODES = (
     ("SSL", "source.tls"),
     ("could not find repository", "source.not-found"),
     ("failed to resolve path", "source.not-found"),
+    ("does not appear to be a git repository", "source.not-found"),
+    ("Repository not found", "source.not-found"),
+    ("known_hosts", "source.host-key"),
+    ("known hosts", "source.host-key"),
+    ("public key", "source.auth"),
+    ("private key", "source.auth"),
+    ("authenticat", "source.auth"),
 )
 
 
@@ -50,18 +61,29 @@ class _Callbacks(pygit2.RemoteCallbacks):
         super().__init__()
         self._bytes, self._objects = job["bytes"], job["objects"]
         self._credentials = _credentials_of(job)
+        self._place, self._home = parse_url(job["url"], allow_insecure=True), Path(job["home"])
         self._asked = 0
 
-    def credentials(self, url: str, username_from_url: str | None, allowed_types: CredentialType) -> pygit2.UserPass:
-        del username_from_url
+    def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:  # noqa: FBT001  # pygit2's
+        if self._place.scheme == "ssh" and not valid:
+            raise refused_host(self._place, self._home)
+        return bool(super().certificate_check(certificate, valid, host))
+
+    def credentials(
+        self, url: str, username_from_url: str | None, allowed_types: CredentialType
+    ) -> pygit2.UserPass | pygit2.Keypair:
         known = self._credentials
-        if known is None or not allowed_types & CredentialType.USERPASS_PLAINTEXT:
-            raise SourceError(f"{url} wants a credential, the hub has none for it", code="source.auth")
+        wanted = CredentialType.SSH_MEMORY if known and known.key else CredentialType.USERPASS_PLAINTEXT
+        if known is None or not allowed_types & wanted:
+            hint = "give the hub a key for it in its file of credentials" if self._place.scheme == "ssh" else ""
+            raise SourceError(f"{url} wants a credential, the hub has none for it", code="source.auth", hint=hint)
         if not known.place.covers(_place(url)):
             raise SourceError(f"{url} wants a credential that is for another place", code="source.redirect")
         self._asked += 1
         if self._asked > 1:
             raise SourceError(f"{url} refuses the credential that the hub has for it", code="source.auth")
+        if known.key:
+            return pygit2.KeypairFromMemory(username_from_url or known.username, None, known.key, known.password)
         return pygit2.UserPass(known.username, known.password)
 
     def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
@@ -99,7 +121,7 @@ def _serve(answers: int) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (job["bytes"], job["bytes"]))
     try:
-        answer: dict[str, Any] = {"found": _fetched(job)}
+        answer: dict[str, Any] = {"listed": _listed(job)} if "prefixes" in job else {"found": _fetched(job)}
     except TowlineError as error:
         answer = {"code": error.code, "message": error.message, "hint": error.hint}
     except (pygit2.GitError, KeyError, ValueError, OSError) as error:
@@ -114,11 +136,29 @@ def _answer(answers: int, answer: Mapping[str, Any]) -> None:
         file.write(json.dumps(answer) + "\n")
 
 
+def _listed(job: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the refs that begin with one of the prefixes, as tuples of `RemoteRef`'s fields."""
+    # The server names all that it has, before anybody could choose.
+    resource.setrlimit(resource.RLIMIT_AS, (LISTING_MEMORY, LISTING_MEMORY))
+    remote = _repository(job, Path(job["home"]) / NOWHERE).remotes.create_anonymous(job["url"])
+    found = refs_of(remote.list_heads(callbacks=_Callbacks(job)))
+    if len(found) > job["refs"]:
+        raise SourceError(f"the repository has more than {job['refs']} refs", code="source.too-large")
+    return [astuple(ref) for ref in found if ref.name.startswith(tuple(job["prefixes"]))]
+
+
+def _repository(job: dict[str, Any], path: Path) -> pygit2.Repository:
+    """Return the repository at `path`; of the user's files none counts but those in the job's home."""
+    if job["home"]:
+        pygit2.option(pygit2.enums.Option.SET_HOMEDIR, job["home"])
+    return open_bare(path)
+
+
 def _fetched(job: dict[str, Any]) -> dict[str, str]:
     """Fetch what is wanted and return the object that each wanted name leads to; what is not there is left out."""
     # Durable when it is reported: what the poller says it has seen survives a power cut.
     pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)
-    repository = open_bare(Path(job["mirror"]))
+    repository = _repository(job, Path(job["mirror"]))
     remove_leftovers(repository)
     for ref in list(repository.references):
         if ref.startswith(INCOMING):
@@ -153,8 +193,8 @@ def _fetch_commits(repository: pygit2.Repository, job: dict[str, Any], commits: 
 def _credentials_of(job: dict[str, Any]) -> Credentials | None:
     if job["credentials"] is None:
         return None
-    username, password, place = job["credentials"]
-    return Credentials(username, password, Location(*place))
+    known = dict(job["credentials"])
+    return Credentials(**{**known, "place": Location(**known["place"])})
 
 
 def _place(url: str) -> Location:

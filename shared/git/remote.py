@@ -15,7 +15,7 @@ class SourceError(TransientError):
     """A repository could not be had.
 
     `code` is one of `source.auth`, `source.unreachable`, `source.not-found`, `source.ref-missing`, `source.not-allowed`,
-    `source.timeout`, `source.too-large`, `source.redirect`, `source.tls`, `source.protocol`.
+    `source.timeout`, `source.too-large`, `source.redirect`, `source.tls`, `source.host-key`, `source.protocol`.
     """
 
     code = "source.unreachable"
@@ -23,11 +23,14 @@ class SourceError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and a password or token, and below which place they may be given away."""
+    """A user name and a password, token or private key, and below which place they may be given away."""
 
     username: str
     password: str = field(repr=False)
+    """With a key its passphrase."""
     place: Location
+    key: str = field(default="", repr=False)
+    """A private key of ssh, as its file has it."""
 
 
 @dataclass(frozen=True, slots=True)

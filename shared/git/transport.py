@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,23 +22,33 @@ import pygit2
 from pygit2.enums import RepositoryOpenFlag
 
 import shared
+from shared.git.heads import refs_of
 from shared.git.listing import list_refs
 from shared.git.remote import Remote, RemoteRef, SourceError, TransferLimits
+from shared.git.repositories import open_bare
+from shared.git.ssh import NOWHERE, make_home
 
 CONNECTIONS = 32
 CONNECTIONS_OF_A_HOST = 4
 IDLE = 2
 ANSWER_BYTES = 16 << 20
 
-_PEELED = "^{}"
+_SSH_USER = "git"
+"""Who logs in where neither URL nor credential says so."""
 _ROOT = str(Path(next(iter(shared.__path__))).parent)
 
 
 class Transport:
     """The way to all git servers; an async context manager."""
 
-    def __init__(self, limits: TransferLimits | None = None) -> None:
+    def __init__(self, limits: TransferLimits | None = None, known_hosts: Path | None = None) -> None:
         self.limits = limits or TransferLimits()
+        self._known_hosts = known_hosts or Path(os.devnull)
+        self._home: TemporaryDirectory[str] | None = None
+        self._listings = asyncio.Semaphore(CONNECTIONS)
+        self._listings_of: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(CONNECTIONS_OF_A_HOST)
+        )
         self._session: aiohttp.ClientSession | None = None
         self._idle: list[Process] = []
         """Processes that wait for a job: Python and libgit2 take 0.2 s to start."""
@@ -45,6 +58,7 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=CONNECTIONS_OF_A_HOST),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        self._home = await asyncio.to_thread(_home_with, self._known_hosts)
         return self
 
     async def __aexit__(
@@ -54,6 +68,8 @@ class Transport:
             await self._session.close()
         while self._idle:
             await _end(self._idle.pop())
+        if self._home is not None:
+            await asyncio.to_thread(self._home.cleanup)
 
     async def list_refs(self, remote: Remote, prefixes: Sequence[str]) -> tuple[Remote, list[RemoteRef]]:
         """Return the refs that begin with one of `prefixes`, perhaps more, and the place where they are now.
@@ -61,6 +77,8 @@ class Transport:
         Raises:
             SourceError: they could not be had.
         """
+        if remote.location.scheme == "ssh":
+            return remote, await self._listed_by_ssh(remote, prefixes)
         if remote.location.scheme != "file":
             if self._session is None:
                 raise RuntimeError("the transport is not entered")
@@ -80,15 +98,25 @@ class Transport:
         Raises:
             SourceError: nothing could be fetched.
         """
-        job = json.dumps(self._job(remote, mirror, wanted)).encode() + b"\n"
+        job = {**self._job(remote, self.limits.fetch_deadline_s), "mirror": str(mirror), "wanted": sorted(wanted)}
+        found: dict[str, str] = await self._done(remote, job, "found")
+        return found
+
+    async def _listed_by_ssh(self, remote: Remote, prefixes: Sequence[str]) -> list[RemoteRef]:
+        job = {**self._job(remote, self.limits.list_deadline_s), "prefixes": list(prefixes), "refs": self.limits.refs}
+        async with self._listings_of[remote.location.origin], self._listings:
+            return [RemoteRef(*each) for each in await self._done(remote, job, "listed")]
+
+    async def _done(self, remote: Remote, job: Mapping[str, Any], what: str) -> Any:
+        """Return what a process answers to a job; it is killed at the job's deadline."""
         process = await self._child()
         output = b""
         try:
-            async with asyncio.timeout(self.limits.fetch_deadline_s):
-                output = await _asked(process, job)
+            async with asyncio.timeout(job["deadline_s"]):
+                output = await _asked(process, json.dumps(job).encode() + b"\n")
         except TimeoutError as error:
             raise SourceError(
-                f"{remote.location.url} was not fetched within {self.limits.fetch_deadline_s:g} s",
+                f"{remote.location.url} was not {what.replace('found', 'fetched')} within {job['deadline_s']:g} s",
                 code="source.timeout",
                 hint="raise the deadline, if the repository is that large",
             ) from error
@@ -100,11 +128,10 @@ class Transport:
         answer = json.loads(output or b"{}")
         if "code" in answer:
             raise SourceError(answer["message"], code=answer["code"], hint=answer["hint"])
-        if "found" not in answer:
+        if what not in answer:
             ended = answer.get("ended", process.returncode)
             raise SourceError(f"the fetch of {remote.location.url} ended with {ended} and without answer")
-        found: dict[str, str] = answer["found"]
-        return found
+        return answer[what]
 
     async def _child(self) -> Process:
         while self._idle:
@@ -114,18 +141,25 @@ class Transport:
             await _end(process)
         return await _start()
 
-    def _job(self, remote: Remote, mirror: Path, wanted: Iterable[str]) -> dict[str, Any]:
-        known = remote.credentials
-        place = known and (known.place.scheme, known.place.host, known.place.port, known.place.path)
+    def _job(self, remote: Remote, deadline_s: float) -> dict[str, Any]:
+        known, location = remote.credentials, remote.location
+        if location.scheme == "ssh":
+            location = replace(location, user=location.user or (known and known.username) or _SSH_USER)
         return {
-            "url": remote.location.url,
-            "credentials": known and (known.username, known.password, place),
-            "mirror": str(mirror),
-            "wanted": sorted(wanted),
+            "url": location.url,
+            "home": self._home.name if self._home else "",
+            "credentials": known and asdict(known),
             "bytes": self.limits.fetch_bytes,
             "objects": self.limits.fetch_objects,
-            "deadline_s": self.limits.fetch_deadline_s,
+            "deadline_s": deadline_s,
         }
+
+
+def _home_with(known_hosts: Path) -> TemporaryDirectory[str]:
+    home = TemporaryDirectory(prefix="towline-git-")
+    make_home(Path(home.name), known_hosts)
+    open_bare(Path(home.name) / NOWHERE)
+    return home
 
 
 async def _start() -> Process:
@@ -163,16 +197,10 @@ def _refs_on_disk(path: str) -> list[RemoteRef]:
     """Return the refs of a repository on this machine."""
     try:
         repository = pygit2.Repository(path, RepositoryOpenFlag.NO_SEARCH)
-        heads = repository.remotes.create_anonymous(path).list_heads()
+        return refs_of(repository.remotes.create_anonymous(path).list_heads())
     except (pygit2.GitError, KeyError, OSError) as error:
         raise SourceError(
             f"there is no readable repository at {path}: {error}",
             code="source.not-found",
             hint="check the path and who owns it",
         ) from error
-    peeled = {str(head.name).removesuffix(_PEELED): str(head.oid) for head in heads if str(head.name).endswith(_PEELED)}
-    return [
-        RemoteRef(str(head.name), str(head.oid), peeled.get(str(head.name), ""), head.symref_target or "")
-        for head in heads
-        if not str(head.name).endswith(_PEELED)
-    ]

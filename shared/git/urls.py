@@ -1,7 +1,7 @@
 """Which repository a URL names, and whether the hub goes there.
 
 Credentials belong to a scheme, host, port and path prefix; so a URL may neither carry credentials nor hide where it
-leads: no user, no query, no `..` in any spelling.
+leads: no password, no query, no `..` in any spelling. Only ssh has users, which are no secrets.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from shared.errors import PermanentError
 
-_PORTS = {"https": 443, "http": 80, "file": 0}
+_PORTS = {"https": 443, "http": 80, "ssh": 22, "file": 0}
 _CLEAN = re.compile(r"[!-~]+")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+# What git calls the scp form; with a user, for else it could be a drive or a helper's name.
+_SCP = re.compile(r"([^@:/]+)@([A-Za-z0-9][A-Za-z0-9.-]*):(?!//)(/?[^:]+)")
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -34,6 +37,10 @@ class Location:
     port: int
     path: str
     """Begins with a slash; without a slash at the end."""
+    user: str = ""
+    """Who logs in by ssh, as far as the URL says so."""
+    relative: bool = False
+    """The path begins in the user's home, as in `git@host:path`."""
 
     @property
     def origin(self) -> str:
@@ -44,12 +51,18 @@ class Location:
     @property
     def url(self) -> str:
         """The URL to fetch from."""
-        return self.path if self.scheme == "file" else self.origin + self.path
+        if self.scheme == "file":
+            return self.path
+        user = f"{self.user}@" if self.user else ""
+        if self.relative:
+            return f"{user}{self.host}:{self.path[1:]}"
+        scheme, _, place = self.origin.partition("://")
+        return f"{scheme}://{user}{place}{self.path}"
 
     @property
     def identity(self) -> str:
         """One text for all spellings of the same repository."""
-        return self.origin + self.path.removesuffix(".git")
+        return self.origin + "/~" * self.relative + self.path.removesuffix(".git")
 
     def covers(self, other: Location) -> bool:
         """Tell whether `other` is this place, or lies below it."""
@@ -69,16 +82,29 @@ def parse_url(text: str, *, allow_insecure: bool = False) -> Location:
         raise UrlError(f"the URL {text!r} is empty or holds a space, a control or a non-ASCII character")
     if text.startswith("/"):
         text = f"file://{text}"
+    if "://" not in text and (scp := _SCP.fullmatch(text)):
+        return _by_scp(scp, text)
     if "://" not in text or text.startswith("-"):
-        raise UrlError(f"{_shown(text)} is not a URL that the hub fetches from", hint="use https://host/path")
+        hint = "use https://host/path, ssh://user@host/path or user@host:path"
+        raise UrlError(f"{_shown(text)} is not a URL that the hub fetches from", hint=hint)
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
         raise UrlError(f"the URL {_shown(text)} is malformed: {error}") from error
     _check(parts, text, allow_insecure=allow_insecure)
-    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
-    return Location(parts.scheme, host.lower(), _PORTS[parts.scheme] if port is None else port, _path(parts.path, text))
+    user, _, place = parts.netloc.rpartition("@")
+    host = place.rpartition(":")[0] if port is not None else place.rstrip(":")
+    port = _PORTS[parts.scheme] if port is None else port
+    return Location(parts.scheme, host.lower(), port, _path(parts.path, text), user)
+
+
+def _by_scp(match: re.Match[str], text: str) -> Location:
+    user, host, path = match.groups()
+    if not _USER.fullmatch(user) or not _HOST.fullmatch(host.lower()):
+        raise UrlError(f"{_shown(text)} is not a URL that the hub fetches from", hint="use ssh://user@host/path")
+    relative = not path.startswith("/")
+    return Location("ssh", host.lower(), _PORTS["ssh"], _path("/" + path.lstrip("/"), text), user, relative)
 
 
 def prefix_of(text: str, *, allow_insecure: bool = False) -> Location:
@@ -94,7 +120,8 @@ def prefix_of(text: str, *, allow_insecure: bool = False) -> Location:
 
 
 def _check(parts: SplitResult, text: str, *, allow_insecure: bool) -> None:
-    if "@" in parts.netloc:
+    user = parts.netloc.rpartition("@")[0]
+    if "@" in parts.netloc and not (parts.scheme == "ssh" and _USER.fullmatch(user)):
         raise UrlError(
             f"the URL {_shown(text)} carries credentials",
             code="source.credentials-in-url",
@@ -103,7 +130,10 @@ def _check(parts: SplitResult, text: str, *, allow_insecure: bool) -> None:
     if parts.query or parts.fragment:
         raise UrlError(f"the URL {_shown(text)} has a query or a fragment, which no git repository needs")
     if parts.scheme not in _PORTS:
-        raise UrlError(f"the hub does not fetch by {parts.scheme!r}: {_shown(text)}", hint="use https with a token")
+        raise UrlError(
+            f"the hub does not fetch by {parts.scheme!r}: {_shown(text)}",
+            hint="use https with a token, or ssh with a key",
+        )
     if parts.scheme == "file":
         if parts.netloc or not allow_insecure:
             raise UrlError(f"{_shown(text)} is a path on the hub's disk", hint="use https, or allow_insecure for tests")
@@ -120,7 +150,8 @@ def _path(path: str, text: str) -> str:
     decoded = unquote(path)
     segments = decoded.strip("/").split("/")
     same_depth = len(segments) == len(path.strip("/").split("/"))
-    plain = same_depth and not path.startswith("//") and "\\" not in decoded and decoded.isprintable()
+    # Quotes: an ssh server hands the path to a shell, between such.
+    plain = same_depth and not path.startswith("//") and not {"\\", "'"} & set(decoded) and decoded.isprintable()
     if not plain or any(segment in {"", ".", ".."} for segment in segments):
         raise UrlError(f"the URL {_shown(text)} has no path, or one that goes up or hides a slash")
     if segments[0].startswith("-"):

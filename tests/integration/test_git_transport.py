@@ -156,7 +156,7 @@ async def test_a_second_fetch_brings_only_what_is_new(git_server, tmp_path):
 
 def test_many_fetches_leave_few_packs(local_git, tmp_path):
     mirror = Mirror(tmp_path / "m.git")
-    job = Transport()._job(remote(str(local_git.path("a"))), mirror.path, [MAIN])
+    job = {**Transport()._job(remote(str(local_git.path("a"))), 60), "mirror": str(mirror.path), "wanted": [MAIN]}
     commits = []
     for index in range(36):
         commits.append(local_git.commit("a", {"x": str(index)}))

@@ -30,9 +30,28 @@ def test_the_url_to_fetch_keeps_what_the_user_wrote():
     "url",
     [
         *("", "-https://h/x", "--upload-pack=touch /tmp/x", "ext::sh -c true", "repo", "../repo", "://not a url"),
-        *("git://h/x", "ssh://git@h/x", "git@h:x", "ftp://h/x", "file:///x", "/x", "http://h.example/x"),
+        *(
+            "git://h/x",
+            "h:x",
+            "git@h::x",
+            "git@h://x",
+            "git@-oProxyCommand=x:y",
+            "-l@h:x",
+            "ssh://-l@h/x",
+            "ftp://h/x",
+            "file:///x",
+            "/x",
+            "http://h.example/x",
+        ),
         *("https:///h/x", "https://", "https://h", "https://h/", "https://h:99999/x", "https://-oProxyCommand=x/y"),
-        *("https://h/a/../b", "https://h/a/%2e%2e/b", "https://h/a%2fb", "https://h/a%5cb", "https://h/a%0ab"),
+        *(
+            "https://h/a/../b",
+            "https://h/a/%2e%2e/b",
+            "https://h/a%2fb",
+            "https://h/a%5cb",
+            "https://h/a%0ab",
+            "ssh://h/a'b",
+        ),
         *(
             "https://h/x\ny",
             "https://h/x y",
@@ -50,7 +69,9 @@ def test_what_could_lead_elsewhere_is_refused(url, insecure):
         parse_url(url, allow_insecure=insecure)
 
 
-@pytest.mark.parametrize("url", ["https://user:s3cr3t@h/x", "https://s3cr3t@h/x", "s3cr3t@h:x", "ftp://s3cr3t@h/x"])
+@pytest.mark.parametrize(
+    "url", ["https://user:s3cr3t@h/x", "https://s3cr3t@h/x", "ssh://me:s3cr3t@h/x", "me:s3cr3t@h:x", "ftp://s3cr3t@h/x"]
+)
 def test_a_credential_in_a_url_is_refused_and_not_repeated(url):
     with pytest.raises(UrlError) as refused:
         parse_url(url)
@@ -86,6 +107,11 @@ def test_http_leaves_this_machine_with_no_permission():
         ("http://localhost/team", "https://localhost/team/repo", False),
         ("/srv/git", "/srv/git/a.git", True),
         ("/srv/git", "/srv/gitx/a.git", False),
+        ("ssh://h/team", "git@h:team/repo.git", True),
+        ("ssh://h", "ssh://me@h/team/repo", True),
+        ("ssh://h/team", "git@h:teams/repo.git", False),
+        ("ssh://h:2222", "git@h:team/repo", False),
+        ("https://h/team", "git@h:team/repo", False),
     ],
 )
 def test_a_prefix_covers_what_lies_below_it(prefix, url, covered):
@@ -112,3 +138,24 @@ def test_the_same_repository_of_real_spellings_is_the_same():
         ]
         if len(urls) == 2:
             assert (len({parse_url(url).identity for url in urls}) == 1) is case["expected"]["same"], case["case"]
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "user"),
+    [
+        ("git@H.example.org:team/repo.git", "git@h.example.org:team/repo.git", "git"),
+        ("git@h:/srv/git/repo", "ssh://git@h/srv/git/repo", "git"),
+        ("ssh://h/srv/git/repo/", "ssh://h/srv/git/repo", ""),
+        ("ssh://APKA1.x-y_z@h:2222/v1/repos/a", "ssh://APKA1.x-y_z@h:2222/v1/repos/a", "APKA1.x-y_z"),
+    ],
+)
+def test_places_behind_ssh_have_a_user_and_keep_where_their_path_begins(text, url, user):
+    place = parse_url(text)
+
+    assert (place.url, place.user, place.scheme) == (url, user, "ssh")
+    assert parse_url(place.url) == place
+
+
+def test_a_path_in_a_home_and_one_of_the_machine_are_two_repositories_whoever_logs_in():
+    assert parse_url("git@h:a/b.git").identity == parse_url("me@h:a/b").identity
+    assert parse_url("git@h:a/b").identity != parse_url("ssh://git@h/a/b").identity
