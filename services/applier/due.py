@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.applier.errors import ErrorClass
 from services.applier.obstacles import Obstacle, obstacles
 from services.applier.options import Options
 from services.applier.planned import Failed, SkipReason
+from services.applier.reports import ObjectFailure
 from services.applier.run import Account
 from shared.core.backoff import backoff_s
 from shared.core.objects import ObjectKey
@@ -57,6 +59,12 @@ class Due:
             longest_s = options.retry_max_s if may_pass(account) else PERMANENT_RETRY_S
             ceiling_s = backoff_s(self.failures, options.retry_first_s, longest_s)
             self.retry_at = now + random.uniform(ceiling_s / 2, ceiling_s)  # noqa: S311 - spreads retries
+
+    def refused(self, failures: Iterable[ObjectFailure], now: float) -> None:
+        """Take over that nothing of a release was tried for the sake of these objects, which others may change."""
+        self.failures += 1
+        self.in_the_way = obstacles(failures)
+        self.retry_at = now + PERMANENT_RETRY_S
 
     def hurried(self, now: float, probe_s: float) -> bool:
         """Try what failed again soon, for something changed that may have been in its way; tell whether it failed."""

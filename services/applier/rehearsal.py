@@ -5,11 +5,11 @@ What cannot be asked beforehand is no refusal: objects whose kind or namespace c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from services.applier.answered import answered
-from services.applier.errors import ErrorClass, unreachable
+from services.applier.errors import ErrorClass, Failure, unreachable
 from services.applier.kube.mapper import Mapper
 from services.applier.kube.session import ClusterUnreachableError, Sender
 from services.applier.planned import (
@@ -25,13 +25,16 @@ from services.applier.planned import (
     Skip,
     Step,
 )
+from services.applier.reports import ObjectFailure
 from services.applier.requests import apply_request
 from services.applier.state import Wanted
-from services.applier.summary import Summary, summary
+from services.applier.summary import Summary, failure_of, summary
+from shared.bus.together import each_of
 from shared.core.objects import ObjectKey
 from shared.core.status import Result, Sync
 
 REASON = "PlanOnly"
+AT_ONCE = 16
 NO_DRY_RUN = "does not support dry run"
 _ONLY = Blocked(REASON)
 _VERBS: Mapping[type[Step], str] = {
@@ -59,6 +62,18 @@ class Rehearsal:
         return {
             step.key: await self._asked(step, made) if isinstance(step, Create | Patch) else _ONLY for step in steps
         }
+
+    async def confirmed(self, steps: Iterable[Patch]) -> tuple[ObjectFailure, ...]:
+        """Return which of these the API server refuses because a field never changes."""
+        found: dict[ObjectKey, Failure] = {}
+
+        async def ask(step: Patch) -> None:
+            outcome = await self._asked(step, set())
+            if isinstance(outcome, Failed) and outcome.failure.error is ErrorClass.IMMUTABLE:
+                found[step.key] = outcome.failure
+
+        await each_of(ask, steps, at_once=AT_ONCE)
+        return tuple(failure_of(key, each) for key, each in sorted(found.items()))
 
     def lines(self) -> list[str]:
         """Return what would be done, deletions first."""

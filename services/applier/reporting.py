@@ -17,7 +17,7 @@ from services.applier.documents import ReleaseDocument
 from services.applier.due import may_pass
 from services.applier.going_back import told
 from services.applier.outbox import Outbox, Waiting
-from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Report, Status, to_bytes
+from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, ObjectFailure, Report, Status, to_bytes
 from services.applier.run import Account
 from services.applier.settings import Pace
 from services.applier.summary import LISTED
@@ -114,9 +114,17 @@ class Reporting:
             duration_s=round((datetime.now(UTC) - started).total_seconds(), 3),
         )
 
-    async def refused(self, target: Target, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+    async def refused(
+        self,
+        target: Target,
+        release: ReleaseDocument,
+        error: TowlineError,
+        started: datetime,
+        failures: tuple[ObjectFailure, ...] = (),
+    ) -> None:
         """Report that a release is not taken, once for each."""
-        await self.refusal(target.app, release, error, started, health=target.wellness().health)
+        health = target.wellness().health
+        await self.refusal(target.app, release, error, started, health=health, failures=failures)
 
     async def refusal(
         self,
@@ -126,6 +134,7 @@ class Reporting:
         started: datetime,
         *,
         health: Health = Health.UNKNOWN,
+        failures: tuple[ObjectFailure, ...] = (),
     ) -> None:
         """Report a refusal; without an app it concerns the whole cluster."""
         number = (release.epoch, release.generation) if release else (0, 0)
@@ -141,6 +150,7 @@ class Reporting:
             lasting=True,
             reason=error.code,
             message=str(error)[:1000],
+            failures=failures[:LISTED],
             started_at=started,
         )
         self.changed()

@@ -18,6 +18,7 @@ from services.applier.definitions import unsafe
 from services.applier.documents import ReleaseDocument
 from services.applier.drift import looked_into
 from services.applier.execute import Execution
+from services.applier.fixed import FixedFieldsError, suspects
 from services.applier.going_back import with_past
 from services.applier.inventory import StorageError
 from services.applier.kinds import Kinds
@@ -102,6 +103,7 @@ class Run:
 
         Raises:
             AccountMissingError: the app's service account does not exist; nothing was done.
+            FixedFieldsError: the API server would refuse objects for good; nothing was done.
             TowlineError: the inventory could not be written, so nothing (more) was done.
         """
         if self.account is not None:
@@ -137,6 +139,7 @@ class Run:
         beforehand = await self._beforehand(rehearsal)
         if self.options.mode is Mode.PLAN or (self.options.atomic and _refused(beforehand)):
             return self._unwritten(rehearsal, beforehand, inventory, drift, incomplete)
+        await self._refuse_fixed(rehearsal, inventory)
         outcomes = await self._carry_out(todo, inventory, _refused(beforehand))
         self.warnings += affected((key for key, each in outcomes.items() if isinstance(each, Failed)), wanted.values())
         after = with_past(settled(todo, outcomes), self.release)
@@ -175,6 +178,19 @@ class Run:
         return found | await unsafe(
             rehearsal.todo, self.sender, self.tools.mapper, always=self.release.rollback is not None
         )
+
+    async def _refuse_fixed(self, rehearsal: Rehearsal, before: Inventory) -> None:
+        """Refuse a release of which nothing is written yet, and that cannot be applied whole (E7, H1).
+
+        Raises:
+            FixedFieldsError: it names every object that is in the way.
+        """
+        header, release = before.header, self.release
+        if (header.epoch, header.generation) == (release.epoch, release.generation):
+            return
+        steps = suspects(rehearsal.todo, before.entries, lambda each: may_recreate(each, self.options, healing=False))
+        if found := await rehearsal.confirmed(steps):
+            raise FixedFieldsError(found)
 
     def _unwritten(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
+from services.applier.fixed import fixed_of
 from services.applier.planned import (
     Applied,
     Create,
@@ -89,6 +91,7 @@ def _applied(entry: Entry, step: Create | Patch | Recreate, outcome: Applied) ->
         resource_version=outcome.resource_version,
         created=outcome.created or (entry.created and same_object),
         bodied=wanted.bodied,
+        fixed=intern(fixed_of(wanted)),
         **remembered(wanted),
     )
 

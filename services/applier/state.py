@@ -83,6 +83,8 @@ class Entry:
     level: int = 0
     done: bool = False
     """It has done its work, and its cluster may remove it: it is neither missing nor made anew (J7)."""
+    fixed: str = ""
+    """Digest of the fields last applied that never change; empty: it has none, or nobody knows (`fixed`)."""
 
     def leaves(self, *, removed: bool) -> str:
         """Return what becomes of the object; `removed`: its whole app goes."""

@@ -122,10 +122,11 @@ def _failures(todo: Plan, outcomes: Mapping[ObjectKey, Outcome]) -> Iterator[Obj
             hint = advice(step.detail) or _HINTS.get(step.reason, "")
             yield ObjectFailure(str(step.key), step.reason.value, step.detail, hint)
         elif isinstance(outcome, Failed):
-            yield _failure(step.key, outcome.failure)
+            yield failure_of(step.key, outcome.failure)
 
 
-def _failure(key: ObjectKey, failure: Failure) -> ObjectFailure:
+def failure_of(key: ObjectKey, failure: Failure) -> ObjectFailure:
+    """Return a failure as reports tell it."""
     return ObjectFailure(str(key), failure.error.value, failure.message, failure.hint)
 
 

@@ -22,6 +22,7 @@ from services.applier.documents import ReleaseDocument, suspended
 from services.applier.due import Due, enables
 from services.applier.events import happenings
 from services.applier.finished import is_done, remembered
+from services.applier.fixed import FixedFieldsError
 from services.applier.intake import Intake
 from services.applier.lease import LostLeaseError
 from services.applier.options import Mode, Options, options_of
@@ -234,9 +235,24 @@ class Target:
         if self.app in self._tools.damaged:
             self._hold("InventoryDamaged", self._tools.damaged[self.app])
             return
-        self.active = release
-        account = await self._acted(release, taken, trigger, started)
-        if account is not None:
+        await self._act_and_conclude(release, taken, trigger, started)
+
+    async def _act_and_conclude(self, release: ReleaseDocument, taken: Intake, trigger: str, started: datetime) -> None:
+        before, self.active = self.active, release
+        try:
+            account = await self._acted(release, taken, trigger, started)
+        except FixedFieldsError as error:
+            self.active, self._failures = before, error.failures
+            await self._refuse(release, error, started, error.failures)
+            self._due.refused(error.failures, time.monotonic())
+            self._tools.alarms.look_out(self.app, self._due.in_the_way, self.look_again)
+            older = await self._older(trigger) if before is not release else None
+            if older is not None:
+                await self._act_and_conclude(*older, trigger, started)
+            return
+        if account is None:
+            self.active = before
+        else:
             await self._conclude(release, account, trigger, started)
 
     async def _acted(self, release: ReleaseDocument, taken: Intake, trigger: str, started: datetime) -> Account | None:
@@ -248,8 +264,8 @@ class Target:
             self._hold("ClusterReplaced", error.message)
         except AccountMissingError as error:
             await self._stand_without(release, error, started)
-        except LostLeaseError:
-            raise  # whatever is remembered is not to be trusted: all starts over with the lease
+        except (FixedFieldsError, LostLeaseError):
+            raise  # with a lease all starts over: whatever is remembered is not to be trusted
         except TowlineError as error:
             self._postpone(error)
         return None
@@ -329,14 +345,16 @@ class Target:
         self.standing.reason, self.standing.message = error.code, error.message
         log.warning("run_postponed", app=self.app, code=error.code, error=error.message, pause_s=round(pause_s, 1))
 
-    async def _refuse(self, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+    async def _refuse(
+        self, release: ReleaseDocument, error: TowlineError, started: datetime, why: tuple[ObjectFailure, ...] = ()
+    ) -> None:
         """A release that cannot be taken changes nothing; what ran before goes on, and is healed."""
         self.standing = Standing(Sync.OUT_OF_SYNC, error.code, error.message)
         held = self.active and bundle_of(self.active)
         self._tools.desires.settle(self.app, frozenset(self.inventory.entries))
         self._due.retry_at = float("inf")
         log.warning("release_refused", app=self.app, code=error.code, error=error.message, runs=held or "")
-        await self._tools.reporter.refused(self, release, error, started)
+        await self._tools.reporter.refused(self, release, error, started, why)
 
     async def _stand_without(self, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
         """Without its account an app is left alone (O2), and one that is to be removed stays whole (O7)."""

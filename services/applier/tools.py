@@ -19,6 +19,7 @@ from services.applier.kube.session import Impersonating, Sender, Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
 from services.applier.renewal import Renewals
+from services.applier.reports import ObjectFailure
 from services.applier.settings import Pace
 from services.applier.tenancy import LocalPolicy, ServiceAccount
 from services.applier.turns import Turns
@@ -40,7 +41,14 @@ class Reporter(Protocol):
     ) -> None:
         """Tell of a run."""
 
-    async def refused(self, target: Target, release: ReleaseDocument, error: TowlineError, started: datetime) -> None:
+    async def refused(
+        self,
+        target: Target,
+        release: ReleaseDocument,
+        error: TowlineError,
+        started: datetime,
+        failures: tuple[ObjectFailure, ...] = (),
+    ) -> None:
         """Tell that a release is not taken."""
 
 

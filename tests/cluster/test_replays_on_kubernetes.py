@@ -195,7 +195,12 @@ def _selector(live):
 
 
 def _spec(live):
-    return live["metadata"]["uid"], live["metadata"]["generation"], live["spec"]
+    return live["metadata"]["uid"], live["metadata"].get("generation"), live["spec"]
+
+
+def _specs(held):
+    kinds = {"Deployment", "Service"}
+    return {app: {key: _spec(each) for key, each in known.items() if key.kind in kinds} for app, known in held.items()}
 
 
 def _uid(live):
@@ -287,7 +292,7 @@ async def test_every_commit_whose_versions_are_gone_fails_and_deletes_nothing(jo
 
 
 async def test_new_selectors_are_refused_unless_objects_may_be_made_anew(journey):
-    """H1, H3: refused, the old objects stay untouched; allowed, they are made anew with the very same commit."""
+    """E7, H1, H3: refused before the first write, so Services keep their selectors, too; allowed, objects are made anew."""
     before, change = from_there(0), dict(SERVED_FROM, **{"podinfo-deploy": NEW_SELECTORS})
     before["podinfo-deploy"] = NEW_SELECTORS - 1
     await journey.arrive(before)
@@ -298,9 +303,10 @@ async def test_new_selectors_are_refused_unless_objects_may_be_made_anew(journey
     await journey.arrive(change)
 
     assert refused.keys() == {"dev", "staging", "production"}
+    assert _specs(untouched) == _specs(held)
     for app, report in refused.items():
+        assert (report.result, report.reason) == ("refused", "release.immutable")
         names = [ObjectKey("apps", "Deployment", app, name) for name in ("backend", "cache", "frontend")]
         assert [(each.key, each.code) for each in report.failures] == [(str(name), "Immutable") for name in names]
         assert all("spec.selector" in each.message and "recreate" in each.hint for each in report.failures)
-        assert [_spec(untouched[app][name]) for name in names] == [_spec(held[app][name]) for name in names]
         assert not {_uid(journey.held[app][name]) for name in names} & {_uid(held[app][name]) for name in names}
