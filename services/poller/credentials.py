@@ -87,6 +87,15 @@ class CredentialsFile:
         place, entry = max(fitting, key=lambda known: len(known[0].path))
         return entry.credentials(place, self.path.parent)
 
+    def key_files(self) -> list[Path]:
+        """Return the files of the keys that it names.
+
+        Raises:
+            CredentialsFileError: the file cannot be read, or is malformed.
+        """
+        self._refresh()
+        return [self.path.parent / entry.key_file for _, entry in self._known if entry.key_file is not None]
+
     def _refresh(self) -> None:
         try:
             found = self.path.stat()

@@ -92,8 +92,9 @@ class Looker:
         try:
             location = self.location(followed[0].repository)
             credentials = await asyncio.to_thread(self._credentials.for_place, location)
-            place, tips = await self._tips(Remote(location, credentials), followed, look)
-            found = await self._found(location, place, set(tips.values()))
+            remote = Remote(location, credentials)
+            place, tips = await self._tips(remote, followed, look)
+            found = await self._found(remote, place, set(tips.values()))
         except (SourceError, PermanentError) as error:
             look.answers.update({each.key: error for each in followed if each.key not in look.answers})
             return look
@@ -104,8 +105,13 @@ class Looker:
                 await asyncio.to_thread(study.learn, each, tips[each.key])
         return look
 
-    async def _tips(self, remote: Remote, followed: Sequence[Followed], look: Look) -> tuple[Remote, dict[Key, Chosen]]:
-        """Return where the repository is, and what the wanted refs mean now; those that mean nothing are answered."""
+    async def _tips(
+        self, remote: Remote, followed: Sequence[Followed], look: Look
+    ) -> tuple[Remote | None, dict[Key, Chosen]]:
+        """Return where the repository is, and what the wanted refs mean now; those that mean nothing are answered.
+
+        Commits are what they are: of them alone nobody is asked, and the place stays unknown.
+        """
         wanted: dict[str, None] = {}
         tips: dict[Key, Chosen] = {}
         named: list[Followed] = []
@@ -119,7 +125,7 @@ class Looker:
             except RefError as error:
                 look.answers[each.key] = error
         if not named:
-            return remote, tips
+            return None, tips
         place, listed = await self._transport.list_refs(remote, list(wanted))
         for each in named:
             try:
@@ -129,15 +135,18 @@ class Looker:
                 look.answers[each.key] = error
         return place, tips
 
-    async def _found(self, location: Location, place: Remote, tips: AbstractSet[Chosen]) -> dict[str, str]:
+    async def _found(self, remote: Remote, place: Remote | None, tips: AbstractSet[Chosen]) -> dict[str, str]:
         """Have the mirror hold the tips; return the object of each ref, as it was when it was fetched."""
-        path = self.mirror(location.url)
+        path = self.mirror(remote.location.url)
         async with self._in_use[path]:
             found = {tip.ref: tip.tag or tip.commit for tip in tips}
             missing = await asyncio.to_thread(_missing, path, tips)
             if not missing:
                 return found
-            async with self._turn(location):
+            if place is None:
+                # Whether a redirect may be followed is decided there; libgit2 would follow one to another port.
+                place, _ = await self._transport.list_refs(remote, ["HEAD"])
+            async with self._turn(remote.location):
                 fetched = await self._transport.fetch(place, path, missing)
         return {ref: commit for ref, commit in found.items() if ref not in missing} | fetched
 

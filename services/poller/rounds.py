@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -65,6 +66,14 @@ class Rounds:
         """Look at `place` without waiting for its interval: the webhook of `by` told of a push."""
         self._watches[place] = replace(self._watch(place), hinted=by)
         self.wake()
+
+    def retry(self, codes: AbstractSet[str]) -> int:
+        """Look at once at what failed for one of these reasons; return how many repositories that is."""
+        failed = [place for place, watch in self._watches.items() if watch.code in codes]
+        for place in failed:
+            self._watches[place] = replace(self._watches[place], urgent=True)
+        self.wake()
+        return len(failed)
 
     async def look_now(self, source: str) -> None:
         """Look at everything that a source follows, from now on, and return when it was looked at."""

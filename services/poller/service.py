@@ -16,6 +16,7 @@ from services.poller.keeping import StateStore
 from services.poller.observation import republished
 from services.poller.permits import permits_of
 from services.poller.publishing import Publisher
+from services.poller.renewal import Renewal
 from services.poller.rounds import Rounds
 from services.poller.settings import PollerSettings
 from services.poller.signers import Signers
@@ -62,16 +63,18 @@ class _Poller:
         self._store = StateStore(settings.data / "poller")
         rules = settings.rules
         self._watchers = {each.name: Watcher.load(each, self._store, rules(each.name)) for each in settings.sources}
+        credentials = CredentialsFile(settings.credentials_file)
         looker = Looker(
             transport,
             settings.data / "mirrors",
             permits_of([source.repository for source in settings.sources], settings.allow),
-            CredentialsFile(settings.credentials_file),
+            credentials,
             Signers(settings.signers_folder),
         )
         # A bus is filled by what is seen for the first time; later ones need to be told what they lost.
         self._began_anew = all(watcher.state.number == 0 for watcher in self._watchers.values())
         self._rounds = Rounds(list(self._watchers.values()), looker, settings.interval_s)
+        self._renewal = Renewal(credentials, settings.known_hosts_file, self._rounds)
         secret = content_secret(settings.data / KEYS)
         self._publishers = {name: Publisher(each, bus, looker, secret) for name, each in self._watchers.items()}
         self._commands = Commands(self._watchers, self._publishers, self._rounds, bus)
@@ -81,6 +84,7 @@ class _Poller:
         """Do everything at once until the program stops."""
         async with self._hooks(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rounds.run(life))
+            tasks.create_task(self._renewal.run(life))
             for publisher in self._publishers.values():
                 tasks.create_task(publisher.run(life))
             tasks.create_task(self._follow_incarnations(life))

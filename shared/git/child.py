@@ -20,6 +20,7 @@ from typing import Any
 
 import pygit2
 from pygit2.enums import CredentialType
+from pygit2.ffi import C
 
 from shared.errors import TowlineError
 from shared.git.heads import refs_of
@@ -63,6 +64,16 @@ class _Callbacks(pygit2.RemoteCallbacks):
         self._credentials = _credentials_of(job)
         self._place, self._home = parse_url(job["url"], allow_insecure=True), Path(job["home"])
         self._asked = 0
+
+    @property
+    def fetch_options(self) -> Any:
+        """What pygit2 hands to libgit2: none of its redirects leaves the host, where the default lets the first one."""
+        return self._options
+
+    @fetch_options.setter
+    def fetch_options(self, options: Any) -> None:
+        options.follow_redirects = C.GIT_REMOTE_REDIRECT_NONE
+        self._options = options
 
     def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:  # noqa: FBT001  # pygit2's
         if self._place.scheme == "ssh" and not valid:

@@ -127,7 +127,6 @@ async def test_a_poller_follows_a_source_over_ssh_and_takes_a_renewed_key(
     async with behind(bus_server) as line, polling(bus_server, tmp_path, f"fleet={ssh_server.url('fleet')}"):
         failed = await line.fact_of("source-failed")
         key.write_text(ssh_server.user_key.file.read_text())
-        await line.command("sync")
         request = await line.request_at(commit)
 
     assert failed.data["code"] == "source.auth"

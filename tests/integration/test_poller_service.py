@@ -151,6 +151,7 @@ async def test_what_cannot_be_had_is_stated_once_and_what_was_seen_stays(bus_ser
 
 
 async def test_a_renewed_credential_counts_without_a_restart(bus_server, line, git_server, tmp_path):
+    """A34, F16: and without waiting for the next try, which is a minute away."""
     commit = git_server.commit("fleet", {"a": "1"})
     git_server.passwords["fleet"] = ("ci", "right")
     file = tmp_path / "credentials.json"
@@ -159,7 +160,6 @@ async def test_a_renewed_credential_counts_without_a_restart(bus_server, line, g
     async with polling(bus_server, tmp_path, f"fleet={url}"):
         failed = await line.fact_of("source-failed")
         file.write_text(json.dumps([{"url": url, "username": "ci", "password": "right"}]))
-        await line.command("sync")
         request = await line.request_at(commit)
 
     assert failed.data["code"] == "source.auth"

@@ -109,3 +109,19 @@ def test_a_webhook_wakes_no_host_that_rests_and_knocks_no_sooner_with_a_refused_
 
     assert due_at(watch(checked_at=0.0, hinted="github"), resting) == 500.0
     assert due_at(refused, QUIET) == AUTH_S
+
+
+def test_a_refused_credential_is_tried_seldom_all_the_day():
+    """A34: at most 70 times an hour for a host, whatever the interval and however many repositories it is for."""
+    watches = {name: watch(name, interval_s=0.05) for name in "abcde"}
+    host, tries, now = QUIET, [], 0.0
+    while now < 24 * 3600:
+        for each in due(watches.values(), {"https://h": host}, now):
+            tries.append(now)
+            watches[each.name] = after(each, now, "source.auth")
+            host = host_after(host, now, "source.auth")
+        now = max(now, min(due_at(each, host) for each in watches.values()))
+
+    for start in range(0, 24 * 3600, 600):
+        assert len([at for at in tries if start <= at < start + 3600]) <= 70
+    assert len(tries) > 24 * 50
