@@ -40,6 +40,12 @@ renders = Counter(
     ["result"],
     registry=REGISTRY,
 )
+kustomizations = Counter(
+    "towline_render_kustomize_total",
+    "Kustomizations by what built them: kubectl, in_process, both (equally), or both with different results.",
+    ["builder"],
+    registry=REGISTRY,
+)
 releases = Counter("towline_release_total", "Releases given to targets, by state.", ["state"], registry=REGISTRY)
 applies = Counter("towline_apply_total", "Reports of agents, by result.", ["result"], registry=REGISTRY)
 commit_to_apply_seconds = Histogram(

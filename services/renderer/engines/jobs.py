@@ -31,6 +31,8 @@ class Job:
     values: str = ""
     substitute: str = ""
     parameters: str = ""
+    shapes: Mapping[str, bool] = field(default_factory=dict)
+    """kustomize: whether kustomizations of these shapes may be built in process."""
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -42,6 +44,10 @@ class Answer:
     keys: tuple[str, ...] = ()
     warnings: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = ()
+    shape: str = ""
+    """kustomize: the shape of what was built in process."""
+    equal: bool | None = None
+    """kustomize: whether kubectl made the same; None: it was not asked."""
 
 
 def job_message(job: Job, cpu_s: int) -> list[bytes]:
@@ -76,6 +82,8 @@ def answer_message(answer: Answer) -> list[bytes]:
             "keys": answer.keys,
             "warnings": [asdict(each) for each in answer.warnings],
             "findings": [asdict(each) for each in answer.findings],
+            "shape": answer.shape,
+            "equal": answer.equal,
         },
     )
     return [LENGTHS.pack(len(head), len(answer.data)), head, answer.data]
@@ -93,4 +101,6 @@ def answer_of(head: bytes, body: bytes) -> Answer:
         keys=tuple(map(str, said["keys"])),
         warnings=tuple(Finding(**each) for each in said["warnings"]),
         findings=tuple(Finding(**each) for each in said["findings"]),
+        shape=str(said["shape"]),
+        equal=None if said["equal"] is None else bool(said["equal"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from services.renderer.engines import tools
 from services.renderer.engines.child import Child, ChildLostError
 from services.renderer.engines.collect import collected
 from services.renderer.engines.jobs import Answer, Job
+from services.renderer.engines.shapes import Shapes
 from services.renderer.inputs import AppInputs
 from services.renderer.sandbox import Limits
 from shared.core.bundles import objects_of
@@ -57,6 +58,7 @@ class Engines:
         self._slots = asyncio.Semaphore(workers or os.cpu_count() or 2)
         self._idle: list[Child] = []
         self._versions = tools.versions()
+        self._shapes = Shapes()
         self.children_started = 0
         """How many processes were started so far."""
 
@@ -98,7 +100,8 @@ class Engines:
             tools.need(inputs.engine, template=inputs.template)
             async with self._slots:
                 # Not before there is a slot: a queue of jobs would hold the files of them all.
-                answer = await self._answer(await asyncio.to_thread(job_for, inputs))
+                job = await asyncio.to_thread(job_for, inputs, self._shapes.known(inputs.engine))
+                answer = await self._answer(job)
         except FindingsError as error:
             raise FindingsError([_at_home(each, inputs) for each in error.findings]) from error
         warnings = tuple(_at_home(each, inputs) for each in answer.warnings)
@@ -120,6 +123,8 @@ class Engines:
                     finding = Finding("render.crash", f"the engine's process ended {ATTEMPTS} times: {error.message}")
                     raise FindingsError([finding]) from error
                 continue
+            if job.engine == "kustomize":
+                self._shapes.learn(answer, job.app)
             if answer.findings:
                 raise FindingsError(list(answer.findings))
             return answer
@@ -145,7 +150,7 @@ class Engines:
                 await child.kill()
 
 
-def job_for(inputs: AppInputs) -> Job:
+def job_for(inputs: AppInputs, shapes: Mapping[str, bool] | None = None) -> Job:
     """Return the job that makes the objects of `inputs`. It blocks: the tree is read."""
     return Job(
         engine=inputs.engine,
@@ -158,6 +163,7 @@ def job_for(inputs: AppInputs) -> Job:
         values=inputs.values,
         substitute=inputs.substitute,
         parameters=inputs.parameters,
+        shapes=shapes or {},
         files=collected(inputs),
     )
 

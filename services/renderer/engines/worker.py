@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from services.renderer import finish
-from services.renderer.engines import tools
+from services.renderer.engines import in_process, tools
 from services.renderer.engines.jobs import LENGTHS, Answer, Job, answer_message, job_of
 from services.renderer.engines.substitution import substitution_of
 from services.renderer.sandbox import Limits, allow_cpu, confine, limit
@@ -58,15 +59,21 @@ def _answer(job: Job, work: Path) -> Answer:
     folder = work / os.urandom(16).hex()
     folder.mkdir(mode=0o700)
     try:
-        engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
-        pieces, warnings = engine.pieces(job, folder)
-        finished = finish.finished(pieces, job.namespace, substitution_of(job))
+        if job.engine == "kustomize":
+            return in_process.answered(job, partial(_made, job, folder))
+        return _made(job, folder)
     except FindingsError as error:
         return Answer(findings=tuple(error.findings))
     except RecursionError:
         return Answer(findings=(Finding("yaml.too-deep", "a file is nested too deeply", hint="100 levels at most"),))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(job: Job, folder: Path) -> Answer:
+    engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
+    pieces, warnings = engine.pieces(job, folder)
+    finished = finish.finished(pieces, job.namespace, substitution_of(job))
     return Answer(finished.data, finished.keys, (*warnings, *finished.warnings))
 
 
