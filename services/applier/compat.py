@@ -19,13 +19,13 @@ from services.applier.compat_names import (
     Tool,
     UnknownValueError,
 )
-from services.applier.policy import NOTHING, Hook, HookEnd, Phase, Policy
+from services.applier.policy import NOTHING, Hook, HookEnd, OnRollback, Phase, Policy
 
 REACH = 5_000
 """So far from zero waves and weights of hooks count; phases lie further apart than that."""
 _PLACES = {Phase.BEFORE: -10_000, Phase.DURING: 0, Phase.AFTER: 10_000, Phase.RESCUE: 20_000}
 # One hook may have several tools' names: the first one counts, and that is no disagreement.
-_OF_HOOKS = frozenset({"phase", "first", "leaving", "ends", "weight", "left_out"})
+_OF_HOOKS = frozenset({"phase", "first", "back", "leaving", "ends", "weight", "left_out"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ def _policy(said: Mapping[str, Any]) -> Policy:
         fields["hook"] = Hook(phase, ends, said.get("first"))
         fields["wave"] = _hook_wave(phase, weight if wave is None else wave)
         fields["recreate"] = HookEnd.BEFORE_CREATION in ends
+        fields.setdefault("on_rollback", said.get("back", OnRollback.USUAL))
     if leaving := said.get("leaving"):
         fields["removal"] = tuple(Hook(each, ends) for each in leaving)
         fields["weight"] = weight if wave is None or abs(wave) > REACH else wave

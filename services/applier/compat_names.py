@@ -12,12 +12,12 @@ from enum import IntEnum
 from typing import Any
 
 from services.applier.options import Drift
-from services.applier.policy import GROUP, LOCAL, HookEnd, Leave, Phase, Renew
+from services.applier.policy import GROUP, LOCAL, HookEnd, Leave, OnRollback, Phase, Renew
 from shared.core.durations import seconds
 from shared.core.objects import ObjectKey
 
 Said = Mapping[str, Any]
-"""Fields of `Policy`, the parts of its hooks (`phase`, `first`, `leaving`, `ends`, `weight`), and a `note` for people."""
+"""Fields of `Policy`, the parts of its hooks (`phase`, `first`, `back`, `leaving`, `ends`, `weight`), and a `note` for people."""
 
 
 class UnknownValueError(ValueError):
@@ -168,7 +168,10 @@ _HELM_EVENTS = {
     "pre-upgrade": (Phase.BEFORE, False),
     "post-install": (Phase.AFTER, True),
     "post-upgrade": (Phase.AFTER, False),
+    "pre-rollback": (Phase.BEFORE, None),
+    "post-rollback": (Phase.AFTER, None),
 }
+_BACK = frozenset({"pre-rollback", "post-rollback"})
 _LEAVING = {"predelete": Phase.LEAVING, "postdelete": Phase.LEFT}
 
 
@@ -184,21 +187,30 @@ def _helm_hook(text: str, _: str) -> Said:
     events = [event.lower() for event in _words(text)]
     if "crd-install" in events:
         return {}
-    found = [_HELM_EVENTS[event] for event in events if event in _HELM_EVENTS]
-    phase = found[0][0] if found else None
-    times = {first for each, first in found if each is phase}
-    several = any(each is not phase for each, _ in found)
-    return _hook(phase, text, first=times.pop() if len(times) == 1 else None, several=several)
+    known = sorted((event for event in events if event in _HELM_EVENTS), key=_BACK.__contains__)
+    phase = _HELM_EVENTS[known[0]][0] if known else None
+    ours = {event for event in known if _HELM_EVENTS[event][0] is phase}
+    times = {_HELM_EVENTS[event][1] for event in ours - _BACK}
+    back = OnRollback.USUAL if not ours & _BACK else OnRollback.TOO if ours - _BACK else OnRollback.ONLY
+    first = times.pop() if len(times) == 1 else None
+    return _hook(phase, text, first=first, back=back, several=len(ours) < len(known))
 
 
-def _hook(phase: Phase | None, text: str, *, first: bool | None = None, several: bool) -> Said:
+def _hook(
+    phase: Phase | None,
+    text: str,
+    *,
+    first: bool | None = None,
+    back: OnRollback = OnRollback.USUAL,
+    several: bool,
+) -> Said:
     """Return when a hook runs: in one phase of a delivery at most, and in those of a removal that it names (F13)."""
     events = {event.lower().replace("-", "") for event in _words(text)}
     leaving = tuple(found for event, found in _LEAVING.items() if event in events)
     if phase is None and not leaving:
         return {"phase": None, "leaving": (), "left_out": f"nothing here runs the hook {text[:40]!r}"}
     note = {"note": f"names several phases: it runs in {phase.value} only"} if several and phase else {}
-    return {"phase": phase, "first": first, "leaving": leaving, "left_out": "", **note}
+    return {"phase": phase, "first": first, "back": back, "leaving": leaving, "left_out": "", **note}
 
 
 def _ends(text: str, _: str) -> Said:
@@ -288,7 +300,13 @@ _OURS: Mapping[str, Callable[[str, str], Said]] = {
     "hook": _argo_hook,
     "hook-weight": _weight,
     "hook-delete-policy": _ends,
-    "hook-on-rollback": _of({text: {"on_rollback": flag} for text, flag in _FLAGS.items()}),
+    "hook-on-rollback": _of(
+        {
+            "true": {"on_rollback": OnRollback.TOO},
+            "false": {"on_rollback": OnRollback.USUAL},
+            "only": {"on_rollback": OnRollback.ONLY},
+        }
+    ),
 }
 
 NAMES: Mapping[str, Name] = {

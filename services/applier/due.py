@@ -36,6 +36,8 @@ class Due:
     turn_at: float = float("inf")
     """When an app that waits looks whether it may go on; something else may tell it before."""
     failures: int = 0
+    failed: bool = False
+    """The last run of the present release did."""
     in_the_way: frozenset[Obstacle] = frozenset()
     """Of which a change is a reason to try again at once."""
     _calm_until: float = float("-inf")
@@ -49,6 +51,7 @@ class Due:
         """Take over what came of a run; before `deletes_from` nothing may be deleted."""
         self.in_the_way = obstacles(account.summary.failures)
         self.verify_at = now + options.interval_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the checks
+        self.failed = account.summary.result in {Result.FAILED, Result.PARTIAL}
         if account.summary.result is None:
             self.retry_at = deletes_from
         elif account.summary.result in _DONE and not account.incomplete:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from services.applier.crds import CRD
 from services.applier.documents import ReleaseDocument
+from services.applier.policy import OnRollback
 from services.applier.state import Header, Inventory, Wanted
 from shared.core.objects import ObjectKey
 from shared.core.status import ROLLED_BACK, Sync
@@ -35,18 +36,18 @@ def past_of(header: Header) -> list[str]:
     return header.past.split()
 
 
-def without_hooks(wanted: Mapping[ObjectKey, Wanted], release: ReleaseDocument) -> Mapping[ObjectKey, Wanted]:
-    """Return what an automatic rollback leaves of a bundle: its hooks are left as they are."""
-    if release.rollback is None or not release.rollback.automatic:
-        return wanted
-    return {key: _idle(each) for key, each in wanted.items()}
+def with_due_hooks(wanted: Mapping[ObjectKey, Wanted], release: ReleaseDocument) -> Mapping[ObjectKey, Wanted]:
+    """Return a bundle whose hooks are left as they are where it is not the time for them (L2)."""
+    back = release.rollback
+    idle = OnRollback.ONLY if back is None else OnRollback.USUAL if back.automatic else None
+    return {
+        key: _idle(each) if each.policy.hook and each.policy.on_rollback is idle else each
+        for key, each in wanted.items()
+    }
 
 
 def _idle(wanted: Wanted) -> Wanted:
-    policy = wanted.policy
-    if policy.hook is None or policy.on_rollback:
-        return wanted
-    return replace(wanted, policy=replace(policy, hook=None, ignore=True))
+    return replace(wanted, policy=replace(wanted.policy, hook=None, ignore=True))
 
 
 def keeps(release: ReleaseDocument, key: ObjectKey) -> bool:

@@ -120,6 +120,8 @@ class Options:
     mode: Mode = Mode.APPLY
     compat: bool = True
     """The names of other tools count on the app's objects."""
+    rerun_hooks: bool = False
+    """What is tried again after a failure runs hooks again that succeeded (K5)."""
 
     @property
     def stops(self) -> bool:
@@ -246,6 +248,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "suspend": ("", _suspension),
     "mode": ("mode", _mode),
     "compat": ("compat", _truth),
+    "rerunHooks": ("rerun_hooks", _truth),
 }
 # What decides whether a release is taken at all is read by itself: whose app it is, whose turn, and when.
 _ELSEWHERE = frozenset({"runAs", "fence", "dependsOn", "windows"})

@@ -86,6 +86,7 @@ def plan(
     incomplete: str = "",
     home: str = AGENT,
     farewell: Farewell = NO_HOOKS,
+    again: bool = False,
 ) -> Plan:
     """Return what to do so that the cluster holds `desired` and nothing else of this app.
 
@@ -105,10 +106,11 @@ def plan(
         incomplete: why the picture of the cluster has holes (partial discovery); then nothing is pruned.
         home: the agent's namespace.
         farewell: the hooks of the app's removal.
+        again: run hooks that ran for this bundle.
     """
     scope = scope_of(desired, farewell, inventory.entries, release)
     claimant = Claimant(release.app, cluster, options.adopt, others, apps, shared or {})
-    steps, rescues = _applying(scope.wanted, live, inventory, claimant, options, bundle=bundle_of(release))
+    steps, rescues = _applying(scope.wanted, live, inventory, claimant, options, again=again, bundle=bundle_of(release))
     cleared = predecessors(steps.values(), inventory.entries, live)
     first = {step.key for stage in cleared for step in stage.steps}
     going = leaving(
@@ -146,6 +148,7 @@ def _applying(
     claimant: Claimant,
     options: Options,
     *,
+    again: bool,
     bundle: str,
 ) -> tuple[dict[ObjectKey, Step], dict[ObjectKey, Step]]:
     """Return the steps for what is wanted, and those for the hooks that are for failures only."""
@@ -157,7 +160,8 @@ def _applying(
         if is_rescue(found):
             rescues[found.key] = _apply_step(found, state, entry, options, claimant)
         elif is_over(found, entry, inventory.header, bundle):
-            steps[found.key] = Skip(found.key, SkipReason.UNCHANGED)
+            ran, over = entry is not None and entry.desired == found.digest, Skip(found.key, SkipReason.UNCHANGED)
+            steps[found.key] = rerun(over, found, live.get(found.key, NOT_READ)) if again and ran else over
         elif _arrives(found, live, crds):
             steps[found.key] = Create(found, force=_forces(options))
         else:

@@ -54,6 +54,16 @@ class HookEnd(StrEnum):
     FAILED = "HookFailed"
 
 
+class OnRollback(StrEnum):
+    """Whether a hook runs in a release that takes its app back."""
+
+    USUAL = ""
+    """Where a person asked for it, not where it goes back by itself (L2)."""
+    TOO = "true"
+    ONLY = "only"
+    """In no other release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hook:
     """An object that is run once a bundle instead of being kept (K1)."""
@@ -104,8 +114,7 @@ class Policy:
     wave: int | None = None
     """None: nothing is said, so what depends on it may pull it forward (C4)."""
     hook: Hook | None = None
-    on_rollback: bool = False
-    """A hook that runs in an automatic rollback, too (L2)."""
+    on_rollback: OnRollback = OnRollback.USUAL
     removal: tuple[Hook, ...] = ()
     """How it runs when its app is removed; without a `hook` it has no other place (F13)."""
     weight: int = 0

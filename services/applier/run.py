@@ -86,6 +86,8 @@ class Run:
     fights: Fights
     superseded: Callable[[], bool]
     turn: Turn
+    retries: bool = False
+    """The last run of this release failed."""
     account: ServiceAccount | None = None
     """As whom everything of the app is read and written; None: as the agent itself."""
     begun: Account | None = None
@@ -131,6 +133,7 @@ class Run:
             incomplete=incomplete,
             home=self.tools.home,
             farewell=self.farewell,
+            again=self.options.rerun_hooks and self.retries,
         )
         todo = renewed(todo, self.tools.renewals.take(self.app), wanted, live)
         todo, contested = self.fights.restrained(todo, time.monotonic())

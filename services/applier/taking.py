@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from services.applier.content import pieces
 from services.applier.documents import Bundle, ReleaseDocument
-from services.applier.going_back import without_hooks
+from services.applier.going_back import with_due_hooks
 from services.applier.intake import Intake, Place, intake
 from services.applier.kube.mapper import MAX_AGE_S
 from services.applier.options import DeletionPolicy, Options, Read
@@ -48,7 +48,7 @@ async def taken_in(
         # Somebody else may have defined the kind a moment ago; and where an object belongs turns on its scope.
         await tools.mapper.refresh(older_than_s=0.0)
         taken = await _intake(tools, release, read, inventory, tenancy)
-    wanted = without_hooks(taken.wanted, release)
+    wanted = with_due_hooks(taken.wanted, release)
     return replace(taken, wanted=wanted, warnings=(*read.warnings, *taken.warnings), account=tenancy.account)
 
 

@@ -84,7 +84,7 @@ class Target:
         self._tools.tenants[self.app] = tenant_of(self.app, release.options, self._tools.policy)
         if release != self.release:
             self._fresh = True
-            self._due.failures = 0
+            self._due.failures, self._due.failed = 0, False
             self._fights.forget()
             self._begun = None
             self.standing = Standing(Sync.APPLYING)
@@ -301,6 +301,7 @@ class Target:
                 key=self._key,
                 options=replace(self.options, mode=Mode.PLAN) if self._waiting.frozen else self.options,
                 healing=trigger in {"drift", "verify"},
+                retries=trigger == "release" and self._due.failed,
                 fights=self._fights,
                 superseded=lambda: self._fresh or self._tools.stopping(),
                 turn=turn,

@@ -267,6 +267,8 @@ class Sync(Written):
     suspend: Suspend | None = None
     mode: Literal["apply", "plan"] = "apply"
     compat: bool = True
+    rerun_hooks: bool = False
+    """Whether a failed run that is tried again runs all its hooks again, or only what did not succeed."""
 
 
 class AppSource(Written):

@@ -1,5 +1,7 @@
 """Manifests of other tools on the running agent: hooks, dependencies, and what must not be deleted without a word."""
 
+import pytest
+
 from services.applier.tracking import OWNER_ANNOTATION
 from tests.support.agents import OPTIONS, config_map, eventually, killed_agent, running
 
@@ -76,6 +78,27 @@ async def test_a_failed_hook_stops_the_delivery_and_is_made_anew(agent, sim):
     await agent.reported(generation=1, result="succeeded")
     assert there(sim, "one")
     assert uid(sim, "before") != failed
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["as usual", "rerunHooks"])
+async def test_hooks_that_succeeded_run_again_in_a_retry_only_where_the_app_says_so(pen, sim, again):
+    """K5: and never by a restart."""
+    options = {**QUICK, "rerunHooks": again}
+    allow = sim.faults.forbid(lambda request: request.method == "PATCH" and request.path.endswith("/configmaps/one"))
+    async with running(pen.settings(sim)):
+        await pen.release("web", [hook("before", "PreSync"), config_map("one")], options=options)
+        await pen.reported(generation=1, result="partial")
+        first = uid(sim, "before")
+        await eventually(lambda: len(writes_of(sim, "one")) > 1)
+        allow()
+        await pen.reported(generation=1, result="succeeded")
+    last = uid(sim, "before")
+    async with running(pen.settings(sim)):
+        await pen.release("web", [hook("before", "PreSync"), config_map("one")], options={**options, "wait": False})
+        await pen.reported(generation=2, result="succeeded")
+
+    assert (last != first) is again
+    assert uid(sim, "before") == last
 
 
 async def test_a_pod_that_is_a_hook_is_waited_for_until_it_ended_well(agent, sim):

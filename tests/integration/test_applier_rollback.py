@@ -73,11 +73,15 @@ async def test_going_back_deletes_nothing_that_holds_data_and_waits_for_nobody(a
 
 
 @pytest.mark.parametrize(
-    ("rollback", "ran"), [(AUTOMATIC, {"asks"}), (BY_HAND, {"asks", "plain"})], ids=["auto", "ada"]
+    ("rollback", "ran"),
+    [(AUTOMATIC, {"asks", "helms"}), (BY_HAND, {"asks", "helms", "plain"})],
+    ids=["auto", "ada"],
 )
 async def test_an_automatic_rollback_runs_only_hooks_that_ask_for_it(agent, sim, rollback, ran):
-    """L2."""
-    hooks = [hook("plain"), hook("asks", **{"towline.dev/hook-on-rollback": "true"})]
+    """L2: Helm's hooks of that name run then, and at no other time."""
+    back = config_map("helms")
+    back["metadata"]["annotations"] = {"helm.sh/hook": "pre-rollback"}
+    hooks = [hook("plain"), hook("asks", **{"towline.dev/hook-on-rollback": "true"}), back]
     await agent.release("web", [config_map("one", a="1"), *hooks])
     await agent.reported(generation=1)
     await agent.release("web", [config_map("one", a="2"), *hooks])
@@ -87,7 +91,12 @@ async def test_an_automatic_rollback_runs_only_hooks_that_ask_for_it(agent, sim,
     await agent.reported(generation=3, result="succeeded")
     after = {each["metadata"]["name"]: each["metadata"]["uid"] for each in sim.store.objects()}
 
-    assert {name for name in ("plain", "asks") if before[name] != after[name]} == ran
+    assert "helms" not in before
+    assert {name for name in ("plain", "asks", "helms") if before.get(name) != after[name]} == ran
+
+    await agent.release("web", [config_map("one", a="3"), *hooks])
+    await agent.reported(generation=4, result="succeeded", settled=True)
+    assert sim.store.get("v1", "ConfigMap", "web", "helms")["metadata"]["uid"] == after["helms"]
 
 
 async def test_a09_what_was_signed_before_works_once_and_never_again(agent, sim):

@@ -76,8 +76,9 @@ async def test_hooks_get_their_place_and_tests_have_none(engines):
 
     notes = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in objects}
     waves = {name: each.get("towline.dev/wave") for name, each in notes.items()}
-    assert waves == {"before": "-10005", "web": None, "after": "10007", "leaving": None}
+    assert waves == {"before": "-10005", "web": None, "after": "10007", "leaving": None, "back": None}
     assert (notes["leaving"]["towline.dev/hook"], notes["leaving"]["towline.dev/hook-weight"]) == ("PreDelete", "0")
+    assert (notes["back"]["towline.dev/hook"], notes["back"]["towline.dev/hook-on-rollback"]) == ("PreSync", "only")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.applier.compat import asked
 from services.applier.compat_names import NAMES, Tool
 from services.applier.options import Drift
-from services.applier.policy import LOCAL, NOTHING, Hook, HookEnd, Leave, Phase, Policy, Renew
+from services.applier.policy import LOCAL, NOTHING, Hook, HookEnd, Leave, OnRollback, Phase, Policy, Renew
 from shared.core.objects import ObjectKey
 
 OURS, FLUX, ARGO = "towline.dev", "kustomize.toolkit.fluxcd.io", "argocd.argoproj.io"
@@ -132,6 +132,22 @@ HOOKED = {"recreate": True}
             {"helm.sh/hook": "pre-install,pre-upgrade", f"{OURS}/wave": "-10007"},
             Policy(hook=Hook(Phase.BEFORE), wave=-10_007, **HOOKED),
         ),
+        (
+            {"helm.sh/hook": "post-rollback"},
+            Policy(hook=Hook(Phase.AFTER), wave=10_000, on_rollback=OnRollback.ONLY, **HOOKED),
+        ),
+        (
+            {"helm.sh/hook": "pre-rollback,pre-upgrade"},
+            Policy(hook=Hook(Phase.BEFORE, first=False), wave=-10_000, on_rollback=OnRollback.TOO, **HOOKED),
+        ),
+        (
+            {f"{OURS}/hook": "PreSync", f"{OURS}/hook-on-rollback": "only"},
+            Policy(hook=Hook(Phase.BEFORE), wave=-10_000, on_rollback=OnRollback.ONLY, **HOOKED),
+        ),
+        (
+            {f"{ARGO}/hook": "PreSync", "helm.sh/hook": "pre-rollback"},
+            Policy(hook=Hook(Phase.BEFORE), wave=-10_000, **HOOKED),
+        ),
         ({"helm.sh/hook": "crd-install"}, NOTHING),
         ({f"{ARGO}/hook": "PreSync", "helm.sh/hook": "test"}, Policy(hook=Hook(Phase.BEFORE), wave=-10_000, **HOOKED)),
     ],
@@ -148,7 +164,6 @@ def test_hooks_have_a_phase_a_place_in_it_and_an_end(annotations, expected):
     ("annotations", "says"),
     [
         ({"helm.sh/hook": "test"}, "'test'"),
-        ({"helm.sh/hook": "pre-rollback"}, "'pre-rollback'"),
         ({f"{ARGO}/hook": "PreSnyc"}, "'PreSnyc'"),
         ({f"{ARGO}/hook": "Skip", "helm.sh/hook": "pre-install"}, "skipped"),
     ],
