@@ -30,6 +30,7 @@ hub = cyclopts.App(name="hub", help="Run and look after a hub.")
 cluster = cyclopts.App(name="cluster", help="Let clusters join, label them, and let them go.")
 agent = cyclopts.App(name="agent", help="Run the agent of a cluster.")
 kubesim = cyclopts.App(name="kubesim", help="Simulate Kubernetes clusters.")
+importing = cyclopts.App(name="import", help="Write a fleet from a repository for another tool.")
 
 # Where a command stands, what it does, an example. The texts stand here so that help imports nothing.
 _ASKING = (
@@ -153,6 +154,24 @@ _CLUSTER = (
     ("cluster:remove", "Take a cluster out of the hub.", "cluster remove prod-eu-01 --keep"),
 )
 
+_IMPORTING = (
+    (
+        "imports.command:flux",
+        "Write a fleet from a repository for Flux, and prove that it gives the same objects.",
+        "import flux ../gitops --out fleet",
+    ),
+    (
+        "imports.command:argocd",
+        "Write a fleet from a repository for Argo CD, and prove that it gives the same objects.",
+        "import argocd ../gitops --cluster prod-eu-01,env=prod --out fleet",
+    ),
+    (
+        "imports.command:fleet",
+        "Write a fleet from a repository for Rancher's Fleet, and prove that it gives the same objects.",
+        "import fleet ../gitops --cluster prod-eu-01,env=prod --out fleet",
+    ),
+)
+
 for parent, commands in (
     (app, _ASKING),
     (app, _STEERING),
@@ -161,13 +180,14 @@ for parent, commands in (
     (app, _SHELL),
     (hub, _HUB),
     (cluster, _CLUSTER),
+    (importing, _IMPORTING),
 ):
     for place, does, example in commands:
         parent.command(f"services.cli.{place}", help=does, help_epilogue=f"Example: towline {example}")
 for parent, named in ((hub, _HUB_RUNNING), (agent, _AGENT), (kubesim, _KUBESIM)):
     for place, name, does, example in named:
         parent.command(f"services.cli.{place}", name=name, help=does, help_epilogue=f"Example: towline {example}")
-for group in (hub, cluster, agent, kubesim):
+for group in (hub, cluster, agent, kubesim, importing):
     app.command(group)
 
 

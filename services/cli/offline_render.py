@@ -33,8 +33,18 @@ class Made:
 
 def made(targets: Iterable[Target], *, unsandboxed: bool = False) -> list[Made]:
     """Return the targets with their objects, in order; equal inputs are rendered once."""
+    return asyncio.run(_made(targets, unsandboxed=unsandboxed))
+
+
+async def _made(targets: Iterable[Target], *, unsandboxed: bool) -> list[Made]:
+    async with Engines(allow_unsandboxed=unsandboxed) as engines:
+        return await made_by(engines, targets)
+
+
+async def made_by(engines: Engines, targets: Iterable[Target]) -> list[Made]:
+    """Return the targets with their objects, in order, as `engines` make them; equal inputs are rendered once."""
     chosen = list(targets)
-    outcomes = asyncio.run(_outcomes([each.inputs for each in chosen if each.inputs], unsandboxed))
+    outcomes = await _outcomes([each.inputs for each in chosen if each.inputs], engines)
     found = []
     for target in chosen:
         outcome = outcomes[target.inputs.key] if target.inputs else Made("", "", findings=target.findings)
@@ -43,10 +53,10 @@ def made(targets: Iterable[Target], *, unsandboxed: bool = False) -> list[Made]:
     return found
 
 
-async def _outcomes(inputs: Iterable[AppInputs], unsandboxed: bool) -> dict[str, Made]:  # noqa: FBT001  # private
+async def _outcomes(inputs: Iterable[AppInputs], engines: Engines) -> dict[str, Made]:
     distinct = {each.key: each for each in inputs}
     outcomes: dict[str, Made] = {}
-    async with Engines(allow_unsandboxed=unsandboxed) as engines, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
 
         async def one(key: str, each: AppInputs) -> None:
             outcomes[key] = await _outcome(each, engines)

@@ -1,0 +1,31 @@
+"""Collect what an import cannot take over: where it is written, why not, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.cli.imports.places import Path, Places, identity
+from shared.errors import Finding
+
+
+class Notes:
+    """Everything that was left out of one repository."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._found: dict[Finding, None] = {}
+
+    def left_out(self, manifest: Mapping[str, Any], path: Path, message: str, hint: str) -> None:
+        """Keep that a field of an object is not taken over; `message` goes on where the object's name ends."""
+        kind, name = identity(manifest)
+        self.add(self._places.finding("import.left-out", f"{kind} {name!r} {message}", manifest, path, hint=hint))
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding, once."""
+        self._found[finding] = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that was kept, in order."""
+        return tuple(self._found)
