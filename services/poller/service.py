@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from services.poller.commands import Commands
 from services.poller.credentials import CredentialsFile
 from services.poller.fetch import Looker
 from services.poller.hooks.receiver import Receiver
+from services.poller.hooks.refusals import HookRefusedError
 from services.poller.hooks.secret_file import SecretFile
 from services.poller.hooks.serving import serving_hooks
 from services.poller.keeping import StateStore
@@ -98,9 +99,11 @@ class _Poller:
         if not self._settings.hooks_listen:
             yield
             return
-        receiver = Receiver(self._watchers, self._rounds, SecretFile(self._settings.hooks_file))
+        secrets = SecretFile(self._settings.hooks_file)
+        await _tell_hooks(secrets, self._watchers)
+        receiver = Receiver(self._watchers, self._rounds, secrets)
         async with serving_hooks(self._settings.hooks_listen, receiver, self._watchers) as url:
-            get_logger().info("hooks_served", url=url, secrets=str(self._settings.hooks_file))
+            get_logger().info("hooks_served", url=url)
             if self._settings.announce_hooks is not None:
                 self._settings.announce_hooks(url)
             yield
@@ -128,3 +131,20 @@ class _Poller:
         self._rounds.wake()
         for watcher in self._watchers.values():
             watcher.changed.set()
+
+
+async def _tell_hooks(file: SecretFile, sources: Iterable[str]) -> None:
+    """Say which sources have a hook: a name that is misspelt in the file of secrets shows nowhere else."""
+    try:
+        hooks = set(await asyncio.to_thread(file.hooks))
+    except HookRefusedError as error:
+        get_logger().error("hooks_unusable", code=error.code, reason=error.message)
+        return
+    known = set(sources)
+    get_logger().info(
+        "hooks_read",
+        file=str(file.path),
+        hooks=sorted(hooks & known),
+        without=sorted(known - hooks),
+        unknown=sorted(hooks - known),
+    )

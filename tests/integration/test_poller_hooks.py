@@ -1,6 +1,7 @@
 """Webhooks at the real poller: what is proven has git asked once, whatever else arrives has it asked never (A26)."""
 
 import asyncio
+import contextlib
 import gzip
 import io
 import json
@@ -11,6 +12,8 @@ import pytest
 
 from services.poller.hooks import serving
 from services.poller.hooks.receiver import PROVEN, REMEMBERED
+from shared import subjects
+from shared.messages.sources import Needs, Wanted
 from shared.runtime.metrics import REGISTRY
 from tests.support.forges import FORGES, WRONG, Posted, pushed, signed, without
 from tests.support.git_server import Fault
@@ -252,7 +255,7 @@ async def test_what_the_source_does_not_follow_is_answered_and_not_looked_at(hoo
         await settled(found)
 
         assert (status, answer["result"]) == (200, result)
-        assert name in answer["message"] or "no source follows" in answer["message"]
+        assert name in answer["message"] or "nobody follows" in answer["message"]
         assert found.asked() == before + 1
 
 
@@ -283,6 +286,38 @@ async def test_one_hook_wakes_every_source_that_shares_the_repository(hooked, gi
         assert status == 202
         assert {(each.source, each.checkout.commit.id) for each in requests} == {("fleet", commit), ("copy", commit)}
         assert line.requests.empty()
+
+
+async def test_a_source_with_a_hook_of_its_own_is_woken_by_that_alone(hooked, git_server, line):
+    """A26: a push that two hooks tell of is looked at once for each."""
+    git_server.commit("fleet", {"a": "1"})
+    url = git_server.url("fleet")
+    async with hooked(f"fleet={url}", f"copy={url}", secrets=dict.fromkeys(("fleet", "copy"), SECRET)) as found:
+        before = [found.looks("fleet"), found.looks("copy")]
+        await found.post(found.push("github"))
+        await found.post(found.push("github"), "copy")
+        await line.command("sync", source="fleet")
+        await line.command("sync", source="copy")
+
+        assert [found.looks("fleet") - before[0], found.looks("copy") - before[1]] == [2, 2]
+
+
+async def test_a_repository_that_apps_name_is_looked_at_too(hooked, git_server, line):
+    git_server.commit("fleet", {"a": "1"})
+    first = git_server.commit("platform", {"b": "1"})
+    async with hooked() as found:
+        needs = Needs(
+            source="fleet", number=2, repositories=(Wanted(repository=git_server.url("platform"), ref="main"),)
+        )
+        await line.bus.publish(subjects.need("fleet"), needs.to_bytes())
+        while not (request := await line.next("requests")).others:
+            pass
+        second = git_server.commit("platform", {"b": "2"})
+        status, _ = await found.post(found.push("github", "platform"))
+        newer = await line.next("requests")
+
+        assert status == 202
+        assert [each.commit.id for each in (*request.others, *newer.others)] == [first, second]
 
 
 async def test_a_hook_needs_a_secret_and_a_source(hooked, git_server):
@@ -352,6 +387,26 @@ async def test_what_is_no_delivery_is_answered_too(hooked, git_server):
         assert (await found.post(found.push("github")))[0] == 202
 
 
+async def test_connections_are_bounded_in_number_and_time(hooked, git_server, monkeypatch):
+    """I11: whoever reaches the port cannot take the descriptors that the hub needs."""
+    monkeypatch.setattr(serving, "CONNECTIONS", 3)
+    monkeypatch.setattr(serving, "CONNECTION_S", 0.5)
+    git_server.commit("fleet", {"a": "1"})
+    async with hooked() as found:
+        place = found.url.removeprefix("http://").split(":")
+        opened = [await asyncio.open_connection(*place) for _ in range(4)]
+        ended = set()
+        async with asyncio.timeout(10):
+            for reader, writer in reversed(opened):
+                with contextlib.suppress(ConnectionError):
+                    ended.add(await reader.read())
+                writer.close()
+        monkeypatch.setattr(serving, "CONNECTION_S", 20.0)
+
+        assert ended <= {b""}
+        assert (await found.post(found.push("github")))[0] == 202
+
+
 async def test_a_small_body_does_not_become_a_big_one(hooked, git_server):
     """I11: what says that it is compressed is taken as it came, and is no JSON."""
     git_server.commit("fleet", {"a": "1"})
@@ -374,6 +429,16 @@ async def test_a_hint_wakes_no_repository_whose_credential_is_refused(hooked, gi
 
         assert status == 202
         assert found.looks() - before <= 1
+
+
+async def test_a_flood_of_forgeries_does_not_fill_the_log(hooked, git_server, capsys):
+    """I11."""
+    git_server.commit("fleet", {"a": "1"})
+    async with hooked() as found:
+        statuses = {(await found.post(pushed("gitea", "wrong", git_server.url("fleet"))))[0] for _ in range(100)}
+
+    assert statuses == {401}
+    assert "".join(capsys.readouterr()).count("hook_refused") <= serving.LOGGED[0] + 2
 
 
 async def test_deliveries_are_counted_and_logged_without_secrets(hooked, git_server, capsys):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from services.poller.watcher import Watcher
 
 REMEMBERED = 2000
 """Keys of deliveries of one source."""
+SHOWN = 10
+"""Refs and names of repositories that a log line holds."""
 PROVEN = (120.0, 2.0)
 """Proven deliveries of one source: at once, and a second in the long run."""
 
@@ -65,66 +67,61 @@ class Receiver:
         Raises:
             HookRefusedError: it is not taken.
         """
-        hook = await self._hook(source)
-        delivery = Delivery(headers)
-        provider = provider_of(delivery)
-        delivery = replace(delivery, body=await read())
-        if is_unsigned_ping(provider, delivery):
-            return Taken("ping", "pong; the forge does not sign this, so nothing is known about its secret")
-        prove(provider, delivery, hook.texts, time.time())
-        if not self._counts[source].rate.take(asyncio.get_running_loop().time()):
-            raise HookRefusedError(
-                f"too many deliveries for {source!r}: the hub looks when its interval is over", code="hook.too-many"
-            )
-        return self._taken(source, hook, provider, delivery)
-
-    async def _hook(self, source: str) -> Hook:
-        hook = (await asyncio.to_thread(self._secrets.hooks)).get(source)
-        if hook is None or source not in self._watchers:
+        hooks = await asyncio.to_thread(self._secrets.hooks)
+        if source not in hooks or source not in self._watchers:
             raise HookRefusedError(
                 "there is no hook of this name",
                 code="hook.unknown",
                 hint="post to /hooks/SOURCE, of a source that the hub has and that has a secret",
             )
-        return hook
+        delivery = Delivery(headers)
+        provider = provider_of(delivery)
+        delivery = replace(delivery, body=await read())
+        if is_unsigned_ping(provider, delivery):
+            return Taken("ping", "pong; the forge does not sign this, so nothing is known about its secret")
+        prove(provider, delivery, hooks[source].texts, time.time())
+        if not self._counts[source].rate.take(asyncio.get_running_loop().time()):
+            raise HookRefusedError(
+                f"too many deliveries for {source!r}: the hub looks when its interval is over", code="hook.too-many"
+            )
+        return self._taken(source, hooks, provider, delivery)
 
-    def _taken(self, source: str, hook: Hook, provider: Provider, delivery: Delivery) -> Taken:
+    def _taken(self, source: str, hooks: Mapping[str, Hook], provider: Provider, delivery: Delivery) -> Taken:
         found = said(provider, delivery)
-        facts = {
-            "provider": str(provider),
-            "told": event_of(provider, delivery),
-            "delivery": id_of(provider, delivery),
-        }
+        told = event_of(provider, delivery)
+        facts: dict[str, Any] = {"provider": provider.value, "told": told, "delivery": id_of(provider, delivery)}
         match found:
             case Ping():
                 return Taken("ping", "pong; the secret fits", facts)
             case Other(event=event):
                 return Taken("ignored", f"{event!r} is no push: it moves no ref", facts)
-            case Push():
-                return self._pushed(source, hook, found, _keys(provider, delivery, found), facts)
-
-    def _pushed(self, source: str, hook: Hook, push: Push, keys: Sequence[bytes], facts: dict[str, Any]) -> Taken:
-        main = self._watchers[source].state.main.repository
-        facts |= {"refs": push.refs, "repositories": [shown(each) for each in push.repositories]}
-        if not self._counts[source].seen.add(keys):
+        facts["refs"] = (found.refs or ())[:SHOWN]
+        facts["repositories"] = [shown(each) for each in found.repositories[:SHOWN]]
+        if not self._counts[source].seen.add(_keys(provider, delivery, found)):
             return Taken("duplicate", "this delivery was taken before", facts)
-        if not push.repositories or any(same_repository(a, b) for a in hook.called for b in push.repositories):
+        return self._pushed(source, hooks, found, facts)
+
+    def _pushed(self, source: str, hooks: Mapping[str, Hook], push: Push, facts: Mapping[str, Any]) -> Taken:
+        state = self._watchers[source].state
+        main, called = state.main.repository, hooks[source].called
+        if not push.repositories or any(same_repository(one, other) for one in called for other in push.repositories):
             push = replace(push, repositories=(main, *push.repositories))
-        if not any(names(push, each.repository) for each in self._watchers[source].state.followed):
+        if not any(names(push, each.repository) for each in state.followed):
             told = shown(push.repositories[0])
             return Taken("ignored", f"the delivery is about {told}, and source {source!r} follows {main}", facts)
-        # Who has one hook for a repository need not have another for each source that shares it.
+        # A source without a hook of its own is woken by that of another that shares its repository.
         places = {
             (watcher.name, each.repository)
             for watcher in self._watchers.values()
+            if watcher.name == source or watcher.name not in hooks
             for each in watcher.state.followed
             if names(push, each.repository) and moves(push, each)
         }
         if not places:
-            return Taken("ignored", "no source follows a ref that was pushed", facts)
+            return Taken("ignored", "nobody follows a ref that was pushed", facts)
         for place in places:
-            self._rounds.hint(place, str(facts["provider"]))
-        return Taken("looking", "the hub looks at the repository now", facts | {"looks": sorted(places)})
+            self._rounds.hint(place, facts["provider"])
+        return Taken("looking", "the hub looks at the repository now", {**facts, "looks": sorted(places)})
 
 
 def _keys(provider: Provider, delivery: Delivery, push: Push) -> list[bytes]:

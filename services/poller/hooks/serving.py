@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import cast
 
 from aiohttp import web
 
@@ -14,7 +15,7 @@ from services.poller.hooks.receiver import Receiver, Taken
 from services.poller.hooks.refusals import STATUS, HookRefusedError
 from shared.errors import PermanentError
 from shared.runtime import metrics
-from shared.runtime.listening import start_site
+from shared.runtime.listening import address_of
 from shared.runtime.logs import get_logger
 
 BODY_BYTES = 1 << 20
@@ -26,6 +27,10 @@ LINGER_S = 2.0
 LOGGED = (20.0, 0.2)
 """Refusals of one source that are logged: at once, and a second in the long run."""
 RETRY_S = "60"
+CONNECTIONS = 200
+"""They are open to everybody, and each takes one of the process's descriptors."""
+CONNECTION_S = READ_S + LINGER_S + 8.0
+"""So long a connection lasts, whatever comes through it or does not."""
 
 _RETRIED = {429, 503}
 
@@ -45,21 +50,54 @@ async def serving_hooks(listen: str, receiver: Receiver, sources: Iterable[str])
     """
     app = web.Application()
     app.add_routes([web.post("/hooks/{source}", _Handler(receiver, sources).answer)])
-    # Signatures are of the bytes as they came, and a small body must not become a big one.
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=1.0, auto_decompress=False, lingering_time=LINGER_S, keepalive_timeout=60
-    )
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        try:
-            url = await start_site(runner, listen)
-        except OSError as error:
-            raise HookListenError(
-                f"webhooks: cannot listen on {listen}: {error.strerror}", hint="choose another port, or 0 for any"
-            ) from error
-        yield url
+        async with await _listening(listen, cast("web.Server", runner.server)) as server:
+            host, port = server.sockets[0].getsockname()[:2]
+            yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     finally:
         await runner.cleanup()
+
+
+async def _listening(listen: str, server: web.Server) -> asyncio.Server:
+    host, port = address_of(listen)
+    loop = asyncio.get_running_loop()
+
+    def connected() -> asyncio.Protocol:
+        return _Brief(server, loop) if len(server.connections) < CONNECTIONS else _Full()
+
+    try:
+        return await loop.create_server(connected, host, port)
+    except OSError as error:
+        raise HookListenError(
+            f"webhooks: cannot listen on {listen}: {error.strerror}", hint="choose another port, or 0 for any"
+        ) from error
+
+
+class _Brief(web.RequestHandler):
+    """A connection that ends in time."""
+
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        # Signatures are of the bytes as they came, and a small body must not become a big one.
+        super().__init__(server, loop=loop, auto_decompress=False, lingering_time=LINGER_S)
+        self._end: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._end = asyncio.get_running_loop().call_later(CONNECTION_S, cast("asyncio.Transport", transport).abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._end is not None:
+            self._end.cancel()
+
+
+class _Full(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
 
 
 class _Handler:
@@ -121,10 +159,17 @@ def _too_large() -> HookRefusedError:
 
 def _taken(taken: Taken) -> web.Response:
     status = 202 if taken.result == "looking" else 200
-    return web.json_response({"result": taken.result, "message": taken.message}, status=status)
+    return _closing({"result": taken.result, "message": taken.message}, status, {})
 
 
 def _refused(refusal: HookRefusedError) -> web.Response:
     status = STATUS[refusal.code]
-    body = {"result": "refused", "code": refusal.code, "message": refusal.message, "hint": refusal.hint}
-    return web.json_response(body, status=status, headers={"Retry-After": RETRY_S} if status in _RETRIED else {})
+    told = {"result": "refused", "code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+    return _closing(told, status, {"Retry-After": RETRY_S} if status in _RETRIED else {})
+
+
+def _closing(told: Mapping[str, str], status: int, headers: Mapping[str, str]) -> web.Response:
+    """Return an answer after which the connection ends: nobody is to post on one whose time may be over."""
+    response = web.json_response(told, status=status, headers=headers)
+    response.force_close()
+    return response
