@@ -23,7 +23,7 @@ from pygit2.enums import CredentialType
 from pygit2.ffi import C
 
 from shared.errors import TowlineError
-from shared.git.heads import refs_of
+from shared.git.heads import bounded, refs_of
 from shared.git.maintenance import merge_packs, remove_leftovers
 from shared.git.remote import HEADS, TAGS, Credentials, SourceError
 from shared.git.repositories import open_bare
@@ -35,6 +35,8 @@ INCOMING = "refs/towline/incoming/"
 ALARM_GRACE_S = 5
 NO_MORE = 3
 LISTING_MEMORY = 1 << 30
+TOO_LARGE = "source.too-large"
+_SMALLER = "raise the limit, or follow a smaller repository"
 
 _CODES = (
     ("status code: 401", "source.auth"),
@@ -43,6 +45,7 @@ _CODES = (
     ("redirect", "source.redirect"),
     ("certificate", "source.tls"),
     ("SSL", "source.tls"),
+    ("File too large", TOO_LARGE),
     ("could not find repository", "source.not-found"),
     ("failed to resolve path", "source.not-found"),
     ("does not appear to be a git repository", "source.not-found"),
@@ -101,8 +104,8 @@ class _Callbacks(pygit2.RemoteCallbacks):
         if stats.received_bytes > self._bytes or stats.total_objects > self._objects:
             raise SourceError(
                 f"the fetch exceeds {self._bytes} bytes or {self._objects} objects",
-                code="source.too-large",
-                hint="raise the limit, or follow a smaller repository",
+                code=TOO_LARGE,
+                hint=_SMALLER,
             )
 
 
@@ -137,7 +140,8 @@ def _serve(answers: int) -> int:
         answer = {"code": error.code, "message": error.message, "hint": error.hint}
     except (pygit2.GitError, KeyError, ValueError, OSError) as error:
         code = next((code for text, code in _CODES if text in str(error)), "source.unreachable")
-        answer = {"code": code, "message": f"{job['url']} cannot be fetched: {error}", "hint": ""}
+        hint = _SMALLER if code == TOO_LARGE else ""
+        answer = {"code": code, "message": f"{job['url']} cannot be fetched: {error}", "hint": hint}
     _answer(answers, answer)
     return 0
 
@@ -153,9 +157,7 @@ def _listed(job: dict[str, Any]) -> list[tuple[str, ...]]:
     resource.setrlimit(resource.RLIMIT_AS, (LISTING_MEMORY, LISTING_MEMORY))
     remote = _repository(job, Path(job["home"]) / NOWHERE).remotes.create_anonymous(job["url"])
     found = refs_of(remote.list_heads(callbacks=_Callbacks(job)))
-    if len(found) > job["refs"]:
-        raise SourceError(f"the repository has more than {job['refs']} refs", code="source.too-large")
-    return [astuple(ref) for ref in found if ref.name.startswith(tuple(job["prefixes"]))]
+    return [astuple(ref) for ref in bounded(found, job["refs"]) if ref.name.startswith(tuple(job["prefixes"]))]
 
 
 def _repository(job: dict[str, Any], path: Path) -> pygit2.Repository:
@@ -171,6 +173,14 @@ def _fetched(job: dict[str, Any]) -> dict[str, str]:
     pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)
     repository = _repository(job, Path(job["mirror"]))
     remove_leftovers(repository)
+    try:
+        return _taken(repository, job)
+    finally:
+        # What exceeds a limit is large, and nobody may fetch here for a while.
+        remove_leftovers(repository)
+
+
+def _taken(repository: pygit2.Repository, job: dict[str, Any]) -> dict[str, str]:
     for ref in list(repository.references):
         if ref.startswith(INCOMING):
             repository.references.delete(ref)

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 
-from shared.git.pktlines import is_version_2, ls_refs_request, pkt_lines, refs_of_version_0, refs_of_version_2
+from shared.git.heads import bounded
+from shared.git.pktlines import (
+    check_object_format,
+    is_version_2,
+    ls_refs_request,
+    pkt_lines,
+    refs_of_version_0,
+    refs_of_version_2,
+)
 from shared.git.remote import Remote, RemoteRef, SourceError, TransferLimits
 from shared.git.urls import Location, UrlError, parse_url
 
@@ -37,10 +45,11 @@ async def list_refs(
     try:
         async with asyncio.timeout(limits.list_deadline_s):
             place, lines = await _advertised(session, remote, limits)
+            check_object_format(lines)
             if not is_version_2(lines):
-                return place, _bounded(refs_of_version_0(lines), limits)
+                return place, bounded(refs_of_version_0(lines), limits.refs)
             answer = await _body(session, place, ls_refs_request(prefixes), limits)
-            return place, _bounded(refs_of_version_2(pkt_lines(answer)), limits)
+            return place, bounded(refs_of_version_2(pkt_lines(answer)), limits.refs)
     except TimeoutError as error:
         raise SourceError(
             f"{remote.location.url} did not answer within {limits.list_deadline_s:g} s", code="source.timeout"
@@ -146,10 +155,3 @@ def _redirected(remote: Remote, target: str) -> Remote:
 def _same_place(place: Location, remote: Remote) -> bool:
     bound = remote.credentials is None or remote.credentials.place.covers(place)
     return place.origin == remote.location.origin and bound
-
-
-def _bounded(refs: Iterable[RemoteRef], limits: TransferLimits) -> list[RemoteRef]:
-    found = list(refs)
-    if len(found) > limits.refs:
-        raise SourceError(f"the repository has more than {limits.refs} refs", code="source.too-large")
-    return found

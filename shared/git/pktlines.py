@@ -44,6 +44,18 @@ def is_version_2(lines: Iterable[bytes]) -> bool:
     return b"version 2" in lines
 
 
+def check_object_format(lines: Iterable[bytes]) -> None:
+    """Refuse a server whose objects have other ids than those that everything behind the poller reads.
+
+    Raises:
+        SourceError: it says so.
+    """
+    for line in lines:
+        for word in re.split(rb"[\0 \n]", line):
+            if word.startswith(b"object-format=") and word != b"object-format=sha1":
+                raise other_format()
+
+
 def ls_refs_request(prefixes: Iterable[str]) -> bytes:
     """Return the request of version 2 for the refs that begin with one of `prefixes`."""
     arguments = [b"peel", b"symrefs", *(f"ref-prefix {prefix}".encode() for prefix in prefixes)]
@@ -86,11 +98,7 @@ def refs_of_version_0(lines: Iterable[bytes]) -> list[RemoteRef]:
 
 def _ref(object_id: bytes, name: bytes, peeled: bytes, symref: bytes) -> RemoteRef:
     if not _ID.fullmatch(object_id) or (peeled and not _ID.fullmatch(peeled)):
-        raise SourceError(
-            "the repository's object ids are not SHA-1",
-            code="source.protocol",
-            hint="repositories in SHA-256 format are not supported",
-        )
+        raise other_format()
     return RemoteRef(_text(name), object_id.decode(), peeled.decode(), _text(symref))
 
 
@@ -108,4 +116,13 @@ def _not_git() -> SourceError:
         "the server's answer is not git's smart protocol",
         code="source.protocol",
         hint="check the URL: it must be the one that git clone takes",
+    )
+
+
+def other_format() -> SourceError:
+    """Return what is wrong with a repository whose ids are no SHA-1."""
+    return SourceError(
+        "the repository's object ids are not SHA-1",
+        code="source.protocol",
+        hint="repositories in SHA-256 format are not supported",
     )

@@ -22,8 +22,9 @@ import pygit2
 from pygit2.enums import RepositoryOpenFlag
 
 import shared
-from shared.git.heads import refs_of
+from shared.git.heads import bounded, refs_of
 from shared.git.listing import list_refs
+from shared.git.pktlines import other_format
 from shared.git.remote import Remote, RemoteRef, SourceError, TransferLimits
 from shared.git.repositories import open_bare
 from shared.git.ssh import NOWHERE, make_home
@@ -85,7 +86,7 @@ class Transport:
             return await list_refs(self._session, remote, prefixes, self.limits)
         try:
             async with asyncio.timeout(self.limits.list_deadline_s):
-                return remote, await asyncio.to_thread(_refs_on_disk, remote.location.path)
+                return remote, await asyncio.to_thread(_refs_on_disk, remote.location.path, self.limits.refs)
         except TimeoutError as error:
             raise SourceError(f"{remote.location.path} did not answer in time", code="source.timeout") from error
 
@@ -193,12 +194,14 @@ async def _end(process: Process) -> None:
     await process.communicate()
 
 
-def _refs_on_disk(path: str) -> list[RemoteRef]:
+def _refs_on_disk(path: str, limit: int) -> list[RemoteRef]:
     """Return the refs of a repository on this machine."""
     try:
         repository = pygit2.Repository(path, RepositoryOpenFlag.NO_SEARCH)
-        return refs_of(repository.remotes.create_anonymous(path).list_heads())
+        return bounded(refs_of(repository.remotes.create_anonymous(path).list_heads()), limit)
     except (pygit2.GitError, KeyError, OSError) as error:
+        if "object format" in str(error):
+            raise other_format() from error
         raise SourceError(
             f"there is no readable repository at {path}: {error}",
             code="source.not-found",

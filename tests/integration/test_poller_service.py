@@ -9,6 +9,7 @@ from shared import subjects
 from shared.git.store import ObjectStore
 from shared.messages.sources import History, Needs, Wanted
 from tests.support.git_server import Fault
+from tests.support.line import until
 from tests.support.poller_line import behind, polling
 
 APP = "kind: ConfigMap\n"
@@ -347,3 +348,22 @@ async def test_a_tree_that_is_too_large_fails_alone_and_heals(bus_server, line, 
         await line.request_at(healed)
 
     assert (failed.source, failed.data["code"]) == ("fleet", "source.too-large")
+
+
+async def test_a_fetch_that_never_ends_delays_no_other_repository(bus_server, line, git_server, tmp_path):
+    """S10: even of the same host; it has begun, and has not failed yet, when commits of another are rendered."""
+    git_server.commit("slow", {"big": os.urandom(400_000)})
+    git_server.faults["slow"] = Fault(cut_after=100_000)
+    git_server.commit("fleet", {"a": "1"})
+    sources = (f"slow={git_server.url('slow')}", f"fleet={git_server.url('fleet')}")
+    async with polling(bus_server, tmp_path, *sources, fetch_deadline_s=30):
+        await until(
+            lambda: sum(each.method == "POST" and each.path.startswith("/slow") for each in git_server.requests) == 2,
+            what="a fetch of the slow one",
+        )
+        for number in range(3):
+            await line.request_at(git_server.commit("fleet", {"a": f"new {number}"}))
+        unfinished = line.facts.empty()
+        git_server.stopping.set()
+
+    assert unfinished

@@ -250,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if fault.cut_after >= 0 and self.command == "POST":
+        if 0 <= fault.cut_after < len(content) and self.command == "POST":
             self.wfile.write(content[: fault.cut_after])
             self.wfile.flush()
             self.server.git.stopping.wait()

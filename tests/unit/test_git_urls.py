@@ -65,6 +65,7 @@ def test_the_url_to_fetch_keeps_what_the_user_wrote():
 )
 @pytest.mark.parametrize("insecure", [False])
 def test_what_could_lead_elsewhere_is_refused(url, insecure):
+    """S6: before anything is started or asked."""
     with pytest.raises(UrlError):
         parse_url(url, allow_insecure=insecure)
 
