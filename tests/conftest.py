@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.agents",
     "tests.support.bus",
     "tests.support.certificates",
+    "tests.support.chart_repos",
     "tests.support.clusters",
     "tests.support.data",
     "tests.support.git_server",

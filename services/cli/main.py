@@ -81,6 +81,7 @@ _OFFLINE = (
     ),
     ("offline:validate", "Name everything that is wrong with a fleet, at once.", "validate . -o github"),
     ("offline:targets", "Show which cluster gets which app, and of what it is made.", "targets . --app web"),
+    ("lock:lock", "Write down which archives the charts of chart repositories are.", "lock . --update"),
 )
 _RUNNING = (
     ("demo.command:demo", "Show the whole line on this machine with simulated clusters.", "demo --clusters 20"),

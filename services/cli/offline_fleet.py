@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.cli.chart_cache import archives
 from services.cli.hubs import CommandError
+from services.renderer.locked import wanted
 from services.renderer.targets import Place, Plan, Repository, plan_of
 from shared.core.names import name_problem
 from shared.core.trees import Tree
 from shared.errors import Finding
+from shared.fleet.locks import read_lock
 from shared.fleet.model import Cluster, Fleet
 from shared.fleet.read import read_app_folder, read_fleet
 from shared.git.folder import FolderTree
@@ -36,9 +39,15 @@ def plan_at(path: Path, asked: Asked) -> Plan:
 
 def plan_of_tree(tree: Tree, path: Path, asked: Asked) -> Plan:
     """Return the whole plan of `tree`, which is or was at `path`."""
+    fleet = fleet_of(tree, path)
+    charts = archives(wanted(fleet.apps, read_lock(tree)))
+    return plan_of(fleet, tree, fleet.clusters or (Cluster(LOCAL),), _repositories(fleet, asked.source), charts)
+
+
+def fleet_of(tree: Tree, path: Path) -> Fleet:
+    """Return what `tree` declares, which is or was at `path`."""
     name = _name_of(path)
-    fleet = read_fleet(tree, name, named=False) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
-    return plan_of(fleet, tree, fleet.clusters or (Cluster(LOCAL),), _repositories(fleet, asked.source))
+    return read_fleet(tree, name, named=False) if tree.entry("fleet.yaml") else read_app_folder(tree, name)
 
 
 def narrowed(plan: Plan, asked: Asked) -> Plan:

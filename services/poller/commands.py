@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.poller.charts.deciding import with_charts
+from services.poller.charts.keeping import ChartKeeper
 from services.poller.observation import fact_id, needed, republished, requested
 from services.poller.publishing import Publisher, publish_fact
 from services.poller.restoring import restore
@@ -40,6 +42,7 @@ class Commands:
     watchers: Mapping[str, Watcher]
     publishers: Mapping[str, Publisher]
     rounds: Rounds
+    charts: ChartKeeper
     bus: Bus
 
     async def take_needs(self, delivery: Delivery) -> None:
@@ -49,8 +52,9 @@ class Commands:
         if watcher is None:
             get_logger().info("needs_of_unknown_source_dropped", source=needs.source)
             return
-        await watcher.change(lambda state, now: needed(state, needs, now))
+        await watcher.change(lambda state, now: needed(with_charts(state, needs), needs, now))
         self.rounds.wake()
+        self.charts.wake()
 
     async def take_command(self, delivery: Delivery) -> None:
         """Do what a command asks, and answer it."""
@@ -80,6 +84,7 @@ class Commands:
             case "rebuild":
                 for watcher in chosen:
                     await watcher.change(republished)
+                self.charts.wake()
                 return f"said again: {_names(chosen)}", {"sources": [watcher.name for watcher in chosen]}
             case _:
                 raise CommandRefusedError(
@@ -88,6 +93,8 @@ class Commands:
                 )
 
     async def _sync(self, chosen: Sequence[Watcher]) -> tuple[str, dict[str, Any]]:
+        for watcher in chosen:
+            self.charts.urge(watcher.name)
         try:
             async with asyncio.timeout(LOOK_WAIT_S), asyncio.TaskGroup() as looks:
                 for watcher in chosen:

@@ -14,10 +14,20 @@ from uuid import NAMESPACE_URL, uuid5
 
 from services.poller.chains import Chain
 from services.poller.refs import Chosen
-from services.poller.state import Failing, Followed, Outgoing, SourceState
+from services.poller.state import Failing, Followed, FollowedChart, Outgoing, SourceState
 from shared.errors import TowlineError
 from shared.messages.facts import Fact
-from shared.messages.sources import Checkout, Commit, History, Needs, RenderRequest, Revision, SourceFailure, Verify
+from shared.messages.sources import (
+    ChartArchive,
+    Checkout,
+    Commit,
+    History,
+    Needs,
+    RenderRequest,
+    Revision,
+    SourceFailure,
+    Verify,
+)
 
 SUPERSEDED = 1000
 OUTBOX = 200
@@ -104,6 +114,8 @@ def republished(state: SourceState, now: datetime) -> SourceState:
     known = [Outgoing(revision=each.revision) for each in state.followed if each.revision is not None]
     for each in state.followed:
         state = _with(state, each.model_copy(update={"chain": None}))
+    charts = tuple(each.model_copy(update={"blob": None}) for each in state.charts)
+    state = state.model_copy(update={"charts": charts})
     waiting = [item for item in state.outbox if item not in known]
     return requested(state.model_copy(update={"outbox": compacted([*known, *waiting])}), "rebuild", now)
 
@@ -180,6 +192,7 @@ def request_of(state: SourceState, source: str, now: datetime) -> RenderRequest 
         checkout=main,
         others=tuple(checkout for _, checkout in others if checkout is not None),
         failures=tuple(_failure(each) for each, checkout in others if checkout is None and each.failing is not None),
+        charts=charts_of(state),
         reason=state.request_reason,
         requested_at=now,
     )
@@ -263,16 +276,25 @@ def _checkout(followed: Followed) -> Checkout | None:
 
 
 def _failure(followed: Followed) -> SourceFailure:
-    failing = followed.failing
-    if failing is None:
+    if followed.failing is None:
         raise ValueError(followed.key)
+    return _why(followed.repository, followed.asked_ref, followed.failing)
+
+
+def _why(repository: str, asked_ref: str, failing: Failing) -> SourceFailure:
     return SourceFailure(
-        repository=followed.repository,
-        asked_ref=followed.asked_ref,
-        code=failing.code,
-        message=failing.message,
-        hint=failing.hint,
+        repository=repository, asked_ref=asked_ref, code=failing.code, message=failing.message, hint=failing.hint
     )
+
+
+def charts_of(state: SourceState) -> tuple[ChartArchive, ...]:
+    """Return what is known of the charts that a fleet needs."""
+    return tuple(_chart(each) for each in state.charts if each.blob is not None or each.failing is not None)
+
+
+def _chart(followed: FollowedChart) -> ChartArchive:
+    failure = _why(followed.url, "", followed.failing) if followed.failing and followed.blob is None else None
+    return ChartArchive(url=followed.url, digest=followed.digest, blob=followed.blob, failure=failure)
 
 
 def _history_facts(revision: Revision) -> Iterable[Outgoing]:

@@ -26,12 +26,16 @@ class Permits:
         """
         insecure = any(prefix.scheme in {"http", "file"} for prefix in self.prefixes)
         location = parse_url(url, allow_insecure=insecure)
-        if not any(prefix.covers(location) for prefix in self.prefixes):
+        if not self.cover(location):
             raise UrlError(
                 f"the hub does not fetch from {location.url}: no allowed prefix covers it",
                 hint="add it to the poller's `allow`, or name a repository on an allowed host",
             )
         return location
+
+    def cover(self, location: Location) -> bool:
+        """Tell whether a place is allowed."""
+        return any(prefix.covers(location) for prefix in self.prefixes)
 
 
 def permits_of(sources: Iterable[str], allow: Iterable[str]) -> Permits:

@@ -182,7 +182,9 @@ class Publisher:
 
         A renderer that still works on an older request misses them, and asks for a full pack.
         """
-        named = {pack.digest for each in self.watcher.state.followed if each.chain for pack in each.chain.packs}
+        state = self.watcher.state
+        named = {pack.digest for each in state.followed if each.chain for pack in each.chain.packs}
+        named |= {each.blob.digest for each in state.charts if each.blob}
         self._unnamed = {digest: count + 1 for digest, count in self._unnamed.items() if digest not in named}
         self._unnamed.update(dict.fromkeys(self._named - named, 0))
         self._named = named

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from services.poller.observation import charts_of
 from services.poller.publishing import Publisher
 from services.poller.state import SourceState
 from shared import subjects
@@ -58,6 +59,7 @@ async def _ask(publisher: Publisher, lost: Lost) -> None:
         number=0,
         checkout=checkouts[0],
         others=tuple(checkouts[1:]),
+        charts=charts_of(state),
         reason="blobs",
         requested_at=publisher.watcher.now(),
         lost=lost,

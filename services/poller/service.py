@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from services.poller.charts.fetching import Fetching
+from services.poller.charts.keeping import ChartKeeper
+from services.poller.charts.web import Web
 from services.poller.commands import Commands
 from services.poller.credentials import CredentialsFile
 from services.poller.fetch import Looker
@@ -15,7 +18,7 @@ from services.poller.hooks.secret_file import SecretFile
 from services.poller.hooks.serving import serving_hooks
 from services.poller.keeping import StateStore
 from services.poller.observation import republished
-from services.poller.permits import permits_of
+from services.poller.permits import Permits, permits_of
 from services.poller.publishing import Publisher
 from services.poller.renewal import Renewal
 from services.poller.rounds import Rounds
@@ -51,34 +54,33 @@ async def serve(settings: PollerSettings, bus: Bus, life: Lifecycle) -> None:
             fetch_deadline_s=settings.fetch_deadline_s,
             fetch_bytes=settings.fetch_bytes,
         )
-        async with Transport(limits, settings.known_hosts_file) as transport:
-            poller = await asyncio.to_thread(_Poller, settings, bus, transport)
+        permits = permits_of([source.repository for source in settings.sources], settings.allow)
+        async with Transport(limits, settings.known_hosts_file) as transport, Web.open(permits) as web:
+            poller = await asyncio.to_thread(_Poller, settings, bus, (transport, web), permits)
             await poller.run(life)
 
 
 class _Poller:
     """All parts of the poller, for one run. Making it blocks."""
 
-    def __init__(self, settings: PollerSettings, bus: Bus, transport: Transport) -> None:
+    def __init__(self, settings: PollerSettings, bus: Bus, ways: tuple[Transport, Web], permits: Permits) -> None:
+        transport, web = ways
         self._bus = bus
         self._store = StateStore(settings.data / "poller")
         rules = settings.rules
         self._watchers = {each.name: Watcher.load(each, self._store, rules(each.name)) for each in settings.sources}
         credentials = CredentialsFile(settings.credentials_file)
-        looker = Looker(
-            transport,
-            settings.data / "mirrors",
-            permits_of([source.repository for source in settings.sources], settings.allow),
-            credentials,
-            Signers(settings.signers_folder),
-        )
+        looker = Looker(transport, settings.data / "mirrors", permits, credentials, Signers(settings.signers_folder))
         # A bus is filled by what is seen for the first time; later ones need to be told what they lost.
         self._began_anew = all(watcher.state.number == 0 for watcher in self._watchers.values())
         self._rounds = Rounds(list(self._watchers.values()), looker, settings.interval_s)
         self._renewal = Renewal(credentials, settings.known_hosts_file, self._rounds)
         secret = content_secret(settings.data / KEYS)
         self._publishers = {name: Publisher(each, bus, looker, secret) for name, each in self._watchers.items()}
-        self._commands = Commands(self._watchers, self._publishers, self._rounds, bus)
+        fetching = Fetching(web, permits, credentials.for_place)
+        charts = settings.data / "charts"
+        self._charts = ChartKeeper(self._watchers, fetching, bus, charts, settings.interval_s, secret)
+        self._commands = Commands(self._watchers, self._publishers, self._rounds, self._charts, bus)
         self._settings = settings
 
     async def run(self, life: Lifecycle) -> None:
@@ -86,6 +88,7 @@ class _Poller:
         async with self._hooks(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rounds.run(life))
             tasks.create_task(self._renewal.run(life))
+            tasks.create_task(self._charts.run(life))
             for publisher in self._publishers.values():
                 tasks.create_task(publisher.run(life))
             tasks.create_task(self._follow_incarnations(life))
@@ -116,6 +119,7 @@ class _Poller:
                 try:
                     for watcher in self._watchers.values() if last or not self._began_anew else ():
                         await watcher.change(republished)
+                    self._charts.wake()
                     await asyncio.to_thread(self._store.save_incarnation, present)
                 except (StateNotSavedError, OSError) as error:
                     get_logger().warning("state_not_saved", reason=str(error))
@@ -129,6 +133,7 @@ class _Poller:
         """Wake everybody who waits for something to do when the program stops."""
         await life.stopping.wait()
         self._rounds.wake()
+        self._charts.wake()
         for watcher in self._watchers.values():
             watcher.changed.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.poller.chains import Chain
 from shared.messages.base import Message, Part, Timestamp
+from shared.messages.blobs import BlobRef
 from shared.messages.facts import Fact
 from shared.messages.sources import Revision, Verify
 
@@ -39,6 +40,17 @@ class Followed(Part):
         return self.repository, self.asked_ref
 
 
+class FollowedChart(Part):
+    """One archive of a chart that a fleet's lock names."""
+
+    url: str
+    digest: str
+    """Sha256 in hex."""
+    blob: BlobRef | None = None
+    """Where it is on the bus."""
+    failing: Failing | None = None
+
+
 class Outgoing(Part):
     """A message that must reach the bus: exactly one of its fields is set."""
 
@@ -53,6 +65,7 @@ class SourceState(Message):
     """Of the last observation or request; it never falls."""
     main: Followed
     others: tuple[Followed, ...] = ()
+    charts: tuple[FollowedChart, ...] = ()
     needs_number: int = 0
     """Of the request that the last statement of needs answered."""
     outbox: tuple[Outgoing, ...] = ()

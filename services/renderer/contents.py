@@ -27,8 +27,10 @@ _Kubernetes = tuple[str, tuple[str, ...]]
 class Content:
     """An app's content in the tree that holds it."""
 
-    def __init__(self, app: App, tree: Tree, folder: str, reach: Reach) -> None:
+    def __init__(self, app: App, tree: Tree, folder: str, reach: Reach, archive: str = "") -> None:
+        """Make the content of an app whose files are in `folder`; `archive` is its chart, where that is not among them."""
         self._app = app
+        self._archive = archive
         self._tree = tree
         self._folder = folder
         self._reach = reach
@@ -112,9 +114,13 @@ class Content:
         return version if found.version else "", tuple(sorted(apis)) if found.api_versions else ()
 
     def _asked_by(self, layers: _Found) -> Asked:
+        inline = encode(self._app.written.helm.values) if self._app.written.helm else b""
+        return asked(self._tree, (self._chart, *(path for _, path in layers)), inline)
+
+    @property
+    def _chart(self) -> str:
         helm = self._app.written.helm
-        root = joined(self._folder, helm.chart if helm else ".")
-        return asked(self._tree, (root, *(path for _, path in layers)), encode(helm.values) if helm else b"")
+        return self._archive or joined(self._folder, helm.chart if helm else ".")
 
     def _with_variables(self, inputs: AppInputs, key: object, cluster: Cluster) -> AppInputs:
         """Return `inputs` with those variables of the cluster that count, where the app wants some filled in."""
@@ -193,7 +199,7 @@ class Content:
 
     def _helm(self, layers: _Found, kubernetes: _Kubernetes) -> Mapping[str, Any]:
         helm = self._app.written.helm
-        root = joined(self._folder, helm.chart if helm else ".")
+        root = self._chart
         is_chart = is_file(self._tree, root) if root.endswith(_ARCHIVES) else is_file(self._tree, joined(root, CHART))
         findings = [
             self._finding("fleet.bad-layer", f"the layer {path} is a folder, a chart takes files of values", index)

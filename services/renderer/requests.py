@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from services.renderer.archives import ChartArchives
 from services.renderer.bundles import Bundles
 from services.renderer.listing import listing_of
 from services.renderer.packs import LostPacksError, Trees
@@ -25,24 +26,31 @@ from shared.git.trees import MissingObjectError
 from shared.messages.blobs import BlobRef
 from shared.messages.releases import ClusterIndex
 from shared.messages.renders import Provenance, Rendered, RenderListing
-from shared.messages.sources import Checkout, Lost, Needs, RenderRequest, Wanted
+from shared.messages.sources import Checkout, Lost, Needs, RenderRequest, Wanted, WantedChart
 from shared.runtime.logs import get_logger
 
 # A larger listing becomes a blob: every reader of RENDERED would carry it otherwise.
 INLINE_BYTES = 256 << 10
 PRUNE_EVERY = 100
 
+_Wants = tuple[tuple[Wanted, ...], tuple[WantedChart, ...]]
+"""The other repositories that a fleet needs, and the archives of charts."""
+
 
 class Requests:
     """Answers requests, several at a time."""
 
-    def __init__(self, bus: Bus, trees: Trees, bundles: Bundles, versions: Mapping[str, str]) -> None:
+    def __init__(
+        self, bus: Bus, trees: Trees, archives: ChartArchives, bundles: Bundles, versions: Mapping[str, str]
+    ) -> None:
         self._bus = bus
         self._trees = trees
+        self._archives = archives
         self._bundles = bundles
         self._versions = dict(versions)
-        self._stated: dict[str, tuple[Wanted, ...]] = {}
+        self._stated: dict[str, _Wants] = {}
         self._held: dict[str, set[str]] = {}
+        self._held_charts: dict[str, set[str]] = {}
         self._answered = 0
 
     def forget_bus(self) -> None:
@@ -67,7 +75,7 @@ class Requests:
             rendered = await self._rendered(request, started)
         except LostPacksError as error:
             log.warning("packs_missed", repository_error=error.message)
-            await self._state_needs(request, (*_named(request),), error.digests)
+            await self._state_needs(request, _named(request), error.digests)
             return
         except MissingObjectError:
             # Half a tree: the store was damaged. The next attempt fetches everything anew.
@@ -87,7 +95,7 @@ class Requests:
     async def _rendered(self, request: RenderRequest, started: datetime) -> Rendered:
         plan, clusters_version = await self._plan(request)
         if plan.fleet.readable:
-            await self._state_needs(request, plan.needs)
+            await self._state_needs(request, (plan.needs, plan.charts))
         outcomes = await self._bundles.of(request.source, [each.inputs for each in plan.targets if each.inputs])
         listing = listing_of(plan, outcomes)
         failed = sum(not target.bundle for target in listing.targets)
@@ -132,9 +140,11 @@ class Requests:
         trees: list[Tree] = [await self._trees.of(request.source, checkout) for checkout in checkouts]
         if request.lost is None:
             self._held[request.source] = {checkout.commit.tree for checkout in checkouts}
+            self._held_charts[request.source] = {chart.digest for chart in request.charts}
+        charts = await self._archives.of(request.source, request.charts)
         stored = await self._bus.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
         index = ClusterIndex.from_bytes(stored.data) if stored else ClusterIndex(version=0)
-        plan = await asyncio.to_thread(planned, request, trees, index.clusters)
+        plan = await asyncio.to_thread(planned, request, trees, index.clusters, charts)
         return plan, index.version
 
     async def _placed(self, listing: RenderListing) -> tuple[RenderListing | None, BlobRef | None]:
@@ -145,28 +155,31 @@ class Requests:
         packed = await asyncio.to_thread(compress, content)
         return None, await store_blob(self._bus, blob_place(subjects.HUB), packed)
 
-    async def _state_needs(
-        self, request: RenderRequest, wanted: tuple[Wanted, ...], lost: tuple[str, ...] = ()
-    ) -> None:
-        """Say which repositories the fleet needs, when that changed, and which packs are gone."""
+    async def _state_needs(self, request: RenderRequest, wanted: _Wants, lost: tuple[str, ...] = ()) -> None:
+        """Say which repositories and charts the fleet needs, when that changed, and which packs are gone."""
         if not lost and self._stated.get(request.source, _named(request)) == wanted:
             return
-        needs = Needs(source=request.source, number=request.number, repositories=wanted, lost_packs=lost)
+        repositories, charts = wanted
+        needs = Needs(
+            source=request.source, number=request.number, repositories=repositories, charts=charts, lost_packs=lost
+        )
         await self._bus.publish(subjects.need(request.source), needs.to_bytes())
         self._stated[request.source] = wanted
 
     async def _tidy(self) -> None:
-        """Drop trees that no source has any more, now and then."""
+        """Drop trees and archives that no source has any more, now and then."""
         self._answered += 1
         if self._answered % PRUNE_EVERY == 0:
             await self._trees.prune({tree for trees in self._held.values() for tree in trees})
+            await self._archives.prune({chart for charts in self._held_charts.values() for chart in charts})
 
 
-def _named(request: RenderRequest) -> tuple[Wanted, ...]:
-    """Return the other repositories that the poller follows for this fleet."""
+def _named(request: RenderRequest) -> _Wants:
+    """Return the other repositories and the charts that the poller follows for this fleet."""
     known = [(each.repository, each.asked_ref) for each in request.others]
     known += [(each.repository, each.asked_ref) for each in request.failures]
-    return tuple(Wanted(repository=repository, ref=ref) for repository, ref in sorted(known))
+    charts = (WantedChart(url=each.url, digest=each.digest) for each in request.charts)
+    return tuple(Wanted(repository=repository, ref=ref) for repository, ref in sorted(known)), tuple(charts)
 
 
 def _provenance(source: str, checkout: Checkout) -> Provenance:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+from services.renderer.archives import ChartArchives
 from services.renderer.bundles import Bundles
 from services.renderer.cache import RenderCache
 from services.renderer.engines import Engines
@@ -40,7 +41,8 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
     engines = Engines(settings.limits, workers=workers, allow_unsandboxed=settings.allow_unsandboxed, folder=work)
     async with engines:
         bundles = Bundles(engines, cache, bus, secret, share=settings.workers)
-        requests = Requests(bus, Trees(bus, store), bundles, engines.versions)
+        archives = ChartArchives(bus, settings.data / "render-charts")
+        requests = Requests(bus, Trees(bus, store), archives, bundles, engines.versions)
         await _warm_up(engines, life)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(bus.consume(_RENDER, requests.take, workers=settings.requests))

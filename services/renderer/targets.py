@@ -5,21 +5,23 @@ Clusters with the same layers share one `AppInputs`: a thousand of them cost loo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.renderer.contents import Content
 from services.renderer.inputs import AppInputs, Engine
+from services.renderer.locked import Archive, Archives, wanted, with_chart
 from services.renderer.reach import Reach
 from services.renderer.stages import left_out
 from shared.core.selectors import matches
 from shared.core.trees import Tree
 from shared.errors import Finding, FindingsError
 from shared.fleet.fences import bounds_of, outside
+from shared.fleet.locks import Lock, read_lock
 from shared.fleet.model import App, Cluster, Fleet
 from shared.fleet.read import read_fleet
 from shared.messages import releases
-from shared.messages.sources import RenderRequest, Verify, Wanted
+from shared.messages.sources import RenderRequest, Verify, Wanted, WantedChart
 
 __all__ = ["AppInputs", "Engine", "Plan", "Repository", "Target", "plan_of", "planned"]
 
@@ -59,14 +61,24 @@ class Plan:
     targets: tuple[Target, ...] = ()
     needs: tuple[Wanted, ...] = ()
     """Every other repository that an app names, sorted."""
+    charts: tuple[WantedChart, ...] = ()
+    """Every archive of a chart that the lock names for an app, sorted."""
     complete: bool = True
     """What is absent here is meant to be absent."""
     findings: tuple[Finding, ...] = ()
     """What belongs to no target."""
 
 
-def planned(request: RenderRequest, trees: Sequence[Tree], registered: Iterable[releases.Cluster]) -> Plan:
-    """Return the plan of a request; `trees` are those of its checkout and of the others, in order."""
+def planned(
+    request: RenderRequest,
+    trees: Sequence[Tree],
+    registered: Iterable[releases.Cluster],
+    charts: Mapping[str, Callable[[], bytes]],
+) -> Plan:
+    """Return the plan of a request; `trees` are those of its checkout and of the others, in order.
+
+    `charts` read the archives that are here, by their digest.
+    """
     repositories = {
         (each.repository, each.asked_ref): Repository(tree, provenance=index)
         for index, (each, tree) in enumerate(zip(request.others, trees[1:], strict=True), start=1)
@@ -75,39 +87,84 @@ def planned(request: RenderRequest, trees: Sequence[Tree], registered: Iterable[
         text = f"{failed.repository}: {failed.message}"
         finding = Finding(failed.code, text, hint=failed.hint)
         repositories.setdefault((failed.repository, failed.asked_ref), Repository(finding=finding))
+    archives = {digest: Archive(read) for digest, read in charts.items()}
+    for each in request.charts:
+        if each.failure is not None:
+            finding = Finding(each.failure.code, each.failure.message, hint=each.failure.hint)
+            archives.setdefault(each.digest, Archive(finding=finding))
     fleet = read_fleet(trees[0], request.source)
-    return plan_of(fleet, trees[0], effective(fleet, registered), repositories)
+    return plan_of(fleet, trees[0], effective(fleet, registered), repositories, archives)
 
 
-def plan_of(fleet: Fleet, tree: Tree, clusters: Sequence[Cluster], repositories: Mapping[Place, Repository]) -> Plan:
+def plan_of(
+    fleet: Fleet,
+    tree: Tree,
+    clusters: Sequence[Cluster],
+    repositories: Mapping[Place, Repository],
+    archives: Archives | None = None,
+) -> Plan:
     """Return the targets of `fleet`, whose own files are in `tree`, on `clusters`."""
     needs = _needs(fleet)
     if not fleet.readable:
         return Plan(fleet, tuple(clusters), complete=False, findings=fleet.findings)
+    lock = read_lock(tree)
+    charts = wanted(fleet.apps, lock)
+    known = archives or {}
+    sources = _Sources(tree, repositories, lock, known, {})
     targets: list[Target] = []
     findings = list(fleet.findings)
-    reaches: dict[Place, Reach] = {}
     for app in fleet.apps:
-        place = (app.elsewhere.repository, app.elsewhere.ref) if app.elsewhere else ("", "")
-        home = repositories.get(place) if app.elsewhere else Repository(tree)
-        if home is None:
-            continue
         chosen = [each for each in clusters if _is_for(fleet, app, each)]
-        if home.tree is None:
-            targets += [_failed(app, each, home) for each in chosen]
+        try:
+            content, home = sources.content(app)
+        except FindingsError as error:
+            targets += [_failed(app, each, error) for each in chosen]
             continue
-        reach = reaches.setdefault(place, Reach(home.tree))
-        content = Content(app, home.tree, app.elsewhere.path if app.elsewhere else app.folder, reach)
-        targets += [_target(app, each, content, home, _problem(fleet, app, each)) for each in chosen]
-        findings += content.unused()
+        if content is not None:
+            targets += [_target(app, each, content, home, _problem(fleet, app, each)) for each in chosen]
+            findings += content.unused()
     return Plan(
         fleet,
         tuple(clusters),
         tuple(targets),
         needs,
-        complete=fleet.whole and all((each.repository, each.ref) in repositories for each in needs),
+        charts,
+        complete=fleet.whole
+        and all((each.repository, each.ref) in repositories for each in needs)
+        and all(each.digest in known for each in charts),
         findings=tuple(findings),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where apps may have their content from."""
+
+    tree: Tree
+    repositories: Mapping[Place, Repository]
+    lock: Lock
+    archives: Archives
+    reaches: dict[Place, Reach]
+
+    def content(self, app: App) -> tuple[Content | None, Repository]:
+        """Return the content of an app, and where it is; None for what is on its way here.
+
+        Raises:
+            FindingsError: it could not be had.
+        """
+        place = (app.elsewhere.repository, app.elsewhere.ref) if app.elsewhere else ("", "")
+        home = self.repositories.get(place) if app.elsewhere else Repository(self.tree)
+        if home is None:
+            return None, Repository()
+        if home.tree is None:
+            cause = home.finding or Finding("source.unreachable", "the repository could not be had")
+            raise FindingsError([replace(cause, file=app.file, line=app.line, column=app.column)])
+        found = with_chart(app, home.tree, self.lock, self.archives)
+        if found is None:
+            return None, home
+        reach = self.reaches.setdefault(place, Reach(home.tree))
+        tree, chart = found
+        return Content(app, tree, app.elsewhere.path if app.elsewhere else app.folder, reach, chart), home
 
 
 def _needs(fleet: Fleet) -> tuple[Wanted, ...]:
@@ -170,8 +227,6 @@ def _target(app: App, cluster: Cluster, content: Content, home: Repository, prob
     return Target(cluster.name, app.name, inputs, provenance=sources)
 
 
-def _failed(app: App, cluster: Cluster, home: Repository) -> Target:
-    line, column = (app.line, app.column)
-    cause = home.finding or Finding("source.unreachable", "the repository could not be had")
-    finding = replace(cause, file=app.file, line=line, column=column, cluster=cluster.name, app=app.name)
-    return Target(cluster.name, app.name, None, (finding,))
+def _failed(app: App, cluster: Cluster, error: FindingsError) -> Target:
+    findings = tuple(replace(each, cluster=cluster.name, app=app.name) for each in error.findings)
+    return Target(cluster.name, app.name, None, findings)

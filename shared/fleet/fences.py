@@ -70,7 +70,9 @@ def of_apps(fleet: FleetFile | None, apps: Sequence[App], own: str) -> Iterator[
         bounds = bounds_of(fleet, project)
         foreign = [name for name in bounds.sources if fleet and name not in fleet.sources]
         mine = own or (foreign[0] if foreign else "(this one)")
+        chart = app.written.helm.repo if app.written.helm else ""
         why = bounds.source_objection(mine, app.elsewhere.repository if app.elsewhere else "", governs=True)
+        why = why or (bounds.source_objection(mine, chart, governs=True) if chart else "")
         if why:
             hint = "name another source, or add this one to the project's `sources` in fleet.yaml"
             text = f"the project {project!r} {why}"

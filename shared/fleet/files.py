@@ -5,6 +5,7 @@ What a key means is in the fleet format's documentation; here stands what may be
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -14,6 +15,7 @@ from shared.core.asking import question
 from shared.core.names import name_problem
 from shared.core.windows import span_of, zone_of
 
+_CHART_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
 
 
@@ -68,6 +70,16 @@ def _spans(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _zone(name: str) -> str:
     zone_of(name)
     return name
+
+
+def _is_one_chart(helm: Helm) -> Helm:
+    if bool(helm.repo) != bool(helm.version):
+        raise ValueError(
+            "a chart of a repository has `repo`, `chart` and `version`; one of this source has `chart` alone"
+        )
+    if helm.repo and not _CHART_NAME.fullmatch(helm.chart):
+        raise ValueError("with `repo`, `chart` is the name of a chart in it")
+    return helm
 
 
 def _says_when(window: Window) -> Window:
@@ -299,9 +311,14 @@ class Substitute(Written):
 
 
 class Helm(Written):
-    """A chart."""
+    """A chart: a folder or archive of the source, or, with `repo`, one of a chart repository."""
 
     chart: str = "."
+    """A path from the app's folder; with `repo`, the name of the chart."""
+    repo: Annotated[str, Field(pattern=r"^((https?|oci)://[^\s@?#]+)?$")] = ""
+    """A chart repository, `https://...` or `oci://...`."""
+    version: str = ""
+    """A version, or a range of them; `charts.lock` says which archive that is."""
     release: str = ""
     values: dict[str, Any] = {}
     kube_version: KubeVersion = ""
@@ -321,7 +338,7 @@ class AppFile(Written):
     targets: Annotated[tuple[Match, ...], BeforeValidator(_one_selector)] = ()
     plain: Plain | None = None
     kustomize: Kustomize | None = None
-    helm: Helm | None = None
+    helm: Annotated[Helm, AfterValidator(_is_one_chart)] | None = None
     substitute: Substitute | None = None
     sync: Sync = Sync()
     rollout: Annotated[AppRollout | None, BeforeValidator(_by_name)] = None

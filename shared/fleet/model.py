@@ -56,6 +56,8 @@ class App:
     """Line and column of `dependsOn`."""
     source_at: tuple[int, int] = (0, 0)
     """Line and column of `source`, else of `project`."""
+    helm_at: tuple[int, int] = (0, 0)
+    """Line and column of `helm`."""
 
     @property
     def namespace(self) -> str:

@@ -174,7 +174,8 @@ def _written_app(
     places = tuple(document.at(("layers", index)) for index in range(len(written.layers)))
     depends_at = document.at(("sync", "dependsOn")) if written.sync.depends_on else (line, column)
     source_at = document.at(("source",) if written.source else ("project",) if written.project else ())
-    return App(name, folder, file, written, elsewhere, line, column, places, depends_at, source_at)
+    helm_at = document.at(("helm",) if written.helm else ())
+    return App(name, folder, file, written, elsewhere, line, column, places, depends_at, source_at, helm_at)
 
 
 def _without_file(tree: Tree, name: str, folder: str, findings: list[Finding]) -> App | None:

@@ -76,6 +76,17 @@ class SourceFailure(Part):
     hint: str = ""
 
 
+class ChartArchive(Part):
+    """An archive that the lock of a fleet names: where it is on the bus, or why it could not be had."""
+
+    url: str
+    digest: str
+    """Sha256 of the archive, in hex."""
+    blob: BlobRef | None = None
+    """Among the source's packs, stream SOURCES."""
+    failure: SourceFailure | None = None
+
+
 class Lost(Part):
     """Bundles that clusters run and the bus has no more, and what they were made of; in the command `restore`."""
 
@@ -94,6 +105,8 @@ class RenderRequest(Message):
     """The other repositories that this fleet's apps name."""
     failures: tuple[SourceFailure, ...] = ()
     """Those of them that could not be had."""
+    charts: tuple[ChartArchive, ...] = ()
+    """What was fetched, or tried in vain, of the charts that this fleet's lock names."""
     reason: str = "commit"
     """`commit`, `clusters`, `needs`, `sync`, `rebuild`: for logs only."""
     requested_at: Timestamp
@@ -119,6 +132,13 @@ class Wanted(Part):
     """All of these count."""
 
 
+class WantedChart(Part):
+    """One archive of a chart that a fleet's lock names."""
+
+    url: str
+    digest: str
+
+
 class Needs(Message):
     """Everything that a fleet needs besides its own repository, and the packs the renderer lacks (stream NEEDS)."""
 
@@ -126,5 +146,7 @@ class Needs(Message):
     number: int
     repositories: tuple[Wanted, ...] = ()
     """The complete list: what is not here is no longer followed."""
+    charts: tuple[WantedChart, ...] = ()
+    """The complete list, as well."""
     lost_packs: tuple[str, ...] = ()
     """Digests of packs that are no longer on the bus: a full pack is wanted."""
