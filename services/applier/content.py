@@ -7,7 +7,8 @@ came, which is a tenth of its size.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.applier.documents import Blob, Bundle
@@ -21,6 +22,10 @@ from shared.core.seal import SealError, unseal
 
 SEALED_LIMIT_BYTES = BUNDLE_LIMIT_BYTES
 BUNDLES, DESIRED, ROSTER = "bundles", "desired", "roster"
+RUNNING = "running"
+"""Documents by which apps run whose newer release waits or is refused."""
+REMEMBERED = 3
+"""Documents that came a moment ago: an app that waits now runs by one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class LastDesired:
     roster: bytes
 
 
+Number = tuple[int, int]
+
+
 @dataclass(slots=True)
 class Content:
     """Bundles and documents of one agent."""
@@ -39,6 +47,9 @@ class Content:
     keeper: Keeper
     _held: dict[str, bytes] = field(default_factory=dict)
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _recent: deque[tuple[LastDesired, Mapping[str, Number]]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _running: dict[str, Number] = field(default_factory=dict)
+    """App → release by which it runs and whose document is kept."""
 
     async def roster(self, bus: Bus, reference: Blob) -> bytes:
         """Fetch a roster's stored bytes."""
@@ -68,8 +79,9 @@ class Content:
         async with self._fetching:
             await self.keeper.clear(BUNDLES, named.union(past))
 
-    async def keep_desired(self, last: LastDesired) -> None:
-        """Keep the last accepted document for a start without the bus; its roster first, which it needs."""
+    async def keep_desired(self, last: LastDesired, numbers: Mapping[str, Number]) -> None:
+        """Keep the last accepted document, with these releases, for a start without the bus; first its roster."""
+        self.remember(last, numbers)
         if await self.keeper.write(ROSTER, last.roster):
             await self.keeper.write(DESIRED, last.envelope)
 
@@ -77,6 +89,27 @@ class Content:
         """Return what was kept; whether it may be believed is for `verify` to say."""
         envelope, roster = await self.keeper.read(DESIRED), await self.keeper.read(ROSTER)
         return LastDesired(envelope, roster) if envelope is not None and roster is not None else None
+
+    def remember(self, last: LastDesired, numbers: Mapping[str, Number]) -> None:
+        """Have a document at hand for as long as it is one of the last."""
+        self._recent.append((last, dict(numbers)))
+
+    async def keep_running(self, app: str, number: Number) -> None:
+        """Keep the document by which an app runs, once, for its newer release does not count yet."""
+        found = next((last for last, numbers in self._recent if numbers.get(app) == number), None)
+        if found is None or self._running.get(app) == number:
+            return
+        size = len(found.envelope).to_bytes(4)
+        if await self.keeper.write(f"{RUNNING}/{app}", size + found.envelope + found.roster):
+            self._running[app] = number
+
+    async def running(self, app: str) -> LastDesired | None:
+        """Return the document by which an app ran when it was kept."""
+        data = await self.keeper.read(f"{RUNNING}/{app}")
+        if data is None:
+            return None
+        end = 4 + int.from_bytes(data[:4])
+        return LastDesired(data[4:end], data[end:])
 
     async def _read(self, name: str) -> bytes | None:
         if (held := self._held.get(name)) is not None:

@@ -51,9 +51,28 @@ class Desire:
             return
         try:
             found = verified(last.envelope, self.trust(), self.accepted)
-            await self._take(found, roster(last.roster, found.document))
+            releases = roster(last.roster, found.document)
+            self.content.remember(last, _numbers(releases))
+            await self._recall_running(releases)
+            await self._take(found, releases)
         except RefusedError as error:
             log.info("kept_document_unused", code=error.code)
+
+    async def _recall_running(self, present: RosterDocument) -> None:
+        """Find the releases by which apps run that have a newer one: it waited, or was refused."""
+        headers = self.headers()
+        for app, number in _numbers(present).items():
+            header = headers.get(app)
+            if header is None or not header.generation or number == (header.epoch, header.generation):
+                continue
+            if (kept := await self.content.running(app)) is None:
+                continue
+            # Older than what was accepted since, as it must be; its own number is the one that this app claimed.
+            before = roster(kept.roster, verified(kept.envelope, self.trust(), Accepted()).document).releases.get(app)
+            if before is not None and (before.epoch, before.generation) == (header.epoch, header.generation):
+                check_release(before, header, self.trust().keys)
+                self.content.remember(kept, {app: (before.epoch, before.generation)})
+                self.target(app).active = before
 
     async def look(self, bus: Bus, *, at_least: int = 0) -> bool:
         """Read the document once; False when the bus showed an older one than it announced: ask again.
@@ -79,7 +98,7 @@ class Desire:
             await self.reporting.refusal("", None, error, started)
             return True
         await self._take(found, releases)
-        await self.content.keep_desired(LastDesired(stored.data, data))
+        await self.content.keep_desired(LastDesired(stored.data, data), _numbers(releases))
         return True
 
     async def _take(self, found: Verified, releases: RosterDocument) -> None:
@@ -115,6 +134,10 @@ class Desire:
 
 def _suspension(document: DesiredDocument) -> dict[str, str] | None:
     return dict(document.suspend) if document.suspend is not None else None
+
+
+def _numbers(releases: RosterDocument) -> dict[str, tuple[int, int]]:
+    return {app: (each.epoch, each.generation) for app, each in releases.releases.items()}
 
 
 def _number(document: DesiredDocument) -> tuple[int, int]:

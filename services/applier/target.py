@@ -273,6 +273,8 @@ class Target:
     async def _older(self, trigger: str) -> tuple[ReleaseDocument, Intake] | None:
         """Take in the release that still counts while a newer one is refused or waits; None: there is nothing to heal."""
         release = self.active
+        if release is not None and release is not self.release:
+            await self._tools.content.keep_running(self.app, (release.epoch, release.generation))
         if not self._waiting.heals(self) or release is None or trigger == "release":
             return None
         try:
@@ -353,6 +355,7 @@ class Target:
         self.standing = Standing(Sync.OUT_OF_SYNC, error.code, error.message)
         held = self.active and bundle_of(self.active)
         self._tools.desires.settle(self.app, frozenset(self.inventory.entries))
+        self._tools.follow(self.inventory.entries)
         self._due.retry_at = float("inf")
         log.warning("release_refused", app=self.app, code=error.code, error=error.message, runs=held or "")
         await self._tools.reporter.refused(self, release, error, started, why)

@@ -1,7 +1,7 @@
 """Apps of one cluster that depend on each other, kept by a running agent."""
 
 from tests.integration.test_applier_course import data_of
-from tests.support.agents import OPTIONS, config_map, eventually
+from tests.support.agents import OPTIONS, config_map, eventually, running
 from tests.support.definitions import definition_of
 
 WIDGET = {
@@ -58,6 +58,32 @@ async def test_while_an_app_waits_what_ran_before_is_healed(agent, sim):
 
     says(sim, "Up")
     await agent.reported("web", generation=2, result="succeeded")
+
+    assert data_of(sim, "one") == {"a": "2"}
+
+
+async def test_after_a_restart_an_app_that_waits_is_healed_by_what_it_runs(pen, sim):
+    """C10, M3: the document that allowed it is kept, and believed by its signature."""
+    sim.store.apply(definition_of("Widget", "acme.io", status=True))
+    async with running(pen.settings(sim)):
+        await pen.release("db", [WIDGET], options=WELL, publish=False)
+        await pen.release("web", [config_map("one")], options=AFTER)
+        await pen.stands("db", sync="Synced")
+        says(sim, "Up")
+        await pen.reported("web", result="succeeded")
+        says(sim, "Down")
+        await pen.stands("db", health="Failed")
+        await pen.release("web", [config_map("one", a="2")], options=AFTER)
+        await pen.stands("web", reason="Waiting", generation=2)
+        await pen.release("other", [config_map("two")])
+        await pen.reported("other", result="succeeded")
+    sim.store.patch(config_map("one"), {"data": {"a": "while nobody looked"}})
+    async with running(pen.settings(sim)):
+        await eventually(lambda: data_of(sim, "one") == {"a": "1"})
+        sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+        await eventually(lambda: data_of(sim, "one") == {"a": "1"})
+        says(sim, "Up")
+        await pen.reported("web", generation=2, result="succeeded")
 
     assert data_of(sim, "one") == {"a": "2"}
 

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from shared.core.canonical import decode, encode
-from tests.support.agents import config_map
+from tests.support.agents import config_map, eventually, running
 
 
 def altered(envelope):
@@ -26,6 +26,20 @@ def data_of(sim):
 
 def writes(sim):
     return [each for each in sim.requests if each.method in {"PATCH", "DELETE", "PUT"} and "/configmaps/" in each.path]
+
+
+async def test_after_a_restart_what_runs_is_healed_while_a_newer_release_is_refused(pen, sim):
+    """A2, A14: the bundle that is refused stays so, and the one before counts."""
+    async with running(pen.settings(sim)):
+        await pen.release("web", [config_map("one")])
+        await pen.reported(generation=1, settled=True)
+        bad = config_map("one")
+        await pen.release("web", [{name: bad[name] for name in ("apiVersion", "kind", "metadata")}])
+        await pen.reported(generation=2, result="refused")
+    async with running(pen.settings(sim)):
+        await pen.until(lambda: len([each for each in pen.reports if each.result == "refused"]) > 1)
+        sim.store.patch(config_map("one"), {"data": {"a": "9"}})
+        await eventually(lambda: data_of(sim) == {"a": "1"})
 
 
 @pytest.mark.parametrize(("forge", "code"), [(altered, "desired.signature"), (unsigned, "desired.malformed")])
