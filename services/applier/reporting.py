@@ -17,7 +17,7 @@ from services.applier.documents import ReleaseDocument
 from services.applier.due import may_pass
 from services.applier.going_back import told
 from services.applier.outbox import Outbox, Waiting
-from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, ObjectFailure, Report, Status, to_bytes
+from services.applier.reports import Answer, AppStatus, Counts, Heartbeat, Hold, ObjectFailure, Report, Status, to_bytes
 from services.applier.run import Account
 from services.applier.settings import Pace
 from services.applier.summary import LISTED
@@ -154,6 +154,24 @@ class Reporting:
             started_at=started,
         )
         self.changed()
+
+    async def held(self, target: Target, release: ReleaseDocument, hold: Hold, why: str) -> None:
+        """Report that a release waits, once for each."""
+        number = (target.app, hold.reason, release.epoch, release.generation)
+        if number in self._refusals:
+            return
+        self._refusals.add(number)
+        await self._report(
+            target.app,
+            release,
+            result=Result.HELD,
+            sync=Sync.HELD,
+            health=target.wellness().health,
+            reason=hold.reason,
+            message=why,
+            hold=hold,
+            started_at=datetime.now(UTC),
+        )
 
     async def answer(self, instruction: str, *, ok: bool, message: str, body: Mapping[str, Any] | None = None) -> None:
         """Answer an instruction."""

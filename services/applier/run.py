@@ -310,7 +310,7 @@ class Run:
     async def _found_again(self) -> dict[ObjectKey, Entry]:
         """Return entries for live objects that carry this app's mark though no inventory knows them (M7)."""
         tools, found = self.tools, dict[ObjectKey, Entry]()
-        if self.release.generation > 1 and not self.release.removed:  # after a tombstone there is none for good
+        if self.release.generation > 1:
             return await marked(tools.session, tools.mapper, tools.cluster, self.app)
         for key, live in tools.observer.owned().items():
             resource = tools.mapper.find(key)

@@ -220,7 +220,7 @@ class Target:
         try:
             # What was asked for, or failed before, may turn on a kind that is served by now.
             taken = await self._taken_in(release, anew=trigger in {"sync", "resume"} or bool(self._due.failures))
-            goes = self._waiting.admits(self, taken.wanted)
+            goes = await self._waiting.admits(self, taken.wanted)
         except (RefusedError, PermanentError) as error:
             await self._refuse(release, error, started)
             goes = False

@@ -19,7 +19,7 @@ from services.applier.kube.session import Impersonating, Sender, Session
 from services.applier.observe import Observer
 from services.applier.redact import Redaction
 from services.applier.renewal import Renewals
-from services.applier.reports import ObjectFailure
+from services.applier.reports import Hold, ObjectFailure
 from services.applier.settings import Pace
 from services.applier.tenancy import LocalPolicy, ServiceAccount
 from services.applier.turns import Turns
@@ -50,6 +50,9 @@ class Reporter(Protocol):
         failures: tuple[ObjectFailure, ...] = (),
     ) -> None:
         """Tell that a release is not taken."""
+
+    async def held(self, target: Target, release: ReleaseDocument, hold: Hold, why: str) -> None:
+        """Tell that a release waits until a person lets it go, or its time comes."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from services.applier.dependence import DependencyCycleError, Obstacle
 from services.applier.due import Due
-from services.applier.freezing import FROZEN, freeze
+from services.applier.freezing import FROZEN, freeze, hold_of
 from services.applier.options import windows_of
 from services.applier.tools import Tools
 from shared.core.objects import ObjectKey
@@ -34,7 +34,7 @@ class Waiting:
     """The release runs, and drift from it is told and left for now."""
     _coming: frozenset[ObjectKey] = frozenset()
 
-    def admits(self, target: Target, wanted: Iterable[ObjectKey]) -> bool:
+    async def admits(self, target: Target, wanted: Iterable[ObjectKey]) -> bool:
         """Tell whether the release may be applied now.
 
         Raises:
@@ -49,6 +49,9 @@ class Waiting:
         if self.obstacle.refused:
             raise DependencyCycleError(self.obstacle.message, hint="take one `dependsOn` away")
         self._tell(target, self.obstacle)
+        if target.standing.sync is Sync.HELD and target.release is not None:
+            hold = hold_of(target.release, target.inventory.entries)
+            await self.tools.reporter.held(target, target.release, hold, self.obstacle.message)
         return False
 
     def heals(self, target: Target) -> bool:
@@ -95,5 +98,7 @@ class Waiting:
         self.obstacle = self.tools.company.obstacle(target) or found.release
 
     def _tell(self, target: Target, obstacle: Obstacle) -> None:
-        target.standing.say(Sync.APPLYING, obstacle.reason, obstacle.message)
+        removed = target.release is not None and target.release.removed
+        sync = Sync.HELD if removed and obstacle.reason == FROZEN else Sync.APPLYING
+        target.standing.say(sync, obstacle.reason, obstacle.message)
         self.due.retry_at, self.due.turn_at = _NEVER, time.monotonic() + LOOK_S

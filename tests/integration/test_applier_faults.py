@@ -180,6 +180,24 @@ async def test_after_a_lost_inventory_objects_of_kinds_that_left_are_found_again
     assert sim.store.get("v1", "ServiceAccount", "web", "a") is None
 
 
+async def test_an_app_that_is_removed_without_its_inventory_leaves_nothing_behind(pen, sim):
+    """M7, F12: its objects are found by our marks, and wait for a person; nothing of anybody else goes."""
+    async with running(pen.settings(sim)):
+        await applied(pen)
+        await pen.release("other", [config_map("three")])
+        await pen.reported("other", settled=True)
+    for secret in sim.store.list("v1", "Secret", "towline"):
+        sim.store.delete("v1", "Secret", "towline", secret["metadata"]["name"])
+    async with running(pen.settings(sim)):
+        await pen.release("web", removed=True)
+        held = (await pen.reported(generation=2, result="held")).hold
+        await pen.release("web", removed=True, approval=held.approval)
+        await pen.reported(generation=3, settled=True)
+
+    assert held.reason == "Recovered"
+    assert [data_of(sim, name) for name in ("one", "two", "three")] == [None, None, {"a": "1"}]
+
+
 async def test_a_second_agent_waits_until_the_first_is_gone(pen, sim):
     """F24, M4: one cluster, one agent that writes."""
     settings = pen.settings(sim)

@@ -107,6 +107,20 @@ async def test_a_removal_waits_for_the_window_too(watchful, sim, clock):
     assert data_of(sim, "one") is None
 
 
+async def test_a_person_lets_a_removal_go_before_its_window(watchful, sim):
+    """Q5, F12: it is told as something that waits for approval, and what is approved waits no more."""
+    await watchful.release("web", [config_map("one")])
+    await watchful.reported(generation=1, result="succeeded")
+    await watchful.release("web", removed=True, options=within(SOON))
+    held = await watchful.reported(generation=2, result="held")
+    await watchful.stands("web", sync="Held", reason="Frozen")
+    await watchful.release("web", removed=True, options=within(SOON), approval=held.hold.approval)
+    await watchful.reported(generation=3, settled=True)
+
+    assert (held.hold.reason, held.hold.keys, held.message) == ("Frozen", ("/ConfigMap:web/one",), UNTIL)
+    assert data_of(sim, "one") is None
+
+
 async def test_after_a_restart_in_a_closed_window_drift_is_seen_and_left(pen, sim, clock):
     """Q5: the watches begin without any write."""
     clock.go_on()
