@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -98,13 +98,20 @@ def validate(
         output: How to print.
         unsandboxed: Whether engines may run unconfined.
     """
+    from services.cli.offline_checks import cluster_findings, not_checked
     from services.cli.offline_fleet import plan_at
     from services.cli.offline_render import made
     from services.renderer.validate import fleet_findings
 
     plan = plan_at(path, asked or Asked())
-    findings = [*_findings(plan, made(plan.targets, unsandboxed=unsandboxed), asked or Asked()), *fleet_findings(plan)]
-    report(once(findings), output, path)
+    results = made(plan.targets, unsandboxed=unsandboxed)
+    found = [*_findings(plan, results, asked or Asked()), *fleet_findings(plan), *cluster_findings(plan, results)]
+    # A render goes on without what API servers refuse; whoever asks before shall not overlook it.
+    findings = [
+        replace(each, severity="error") if each.code.startswith("schema.") and each.severity == "warning" else each
+        for each in found
+    ]
+    report(once([*findings, *not_checked()]), output, path)
     return 1 if any(each.severity == "error" for each in findings) else 0
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.renderer.engines import Engines, plain
+from services.renderer.engines import Engines, making, plain
 from services.renderer.engines.child import ChildStartError, SandboxError
 from services.renderer.engines.pool import job_for
-from services.renderer.engines.substitution import substitution_of
-from services.renderer.finish import finished
 from services.renderer.targets import AppInputs, Target
 from shared.core.bundles import objects_of
 from shared.core.canonical import digest
@@ -85,10 +83,8 @@ def _plain(inputs: AppInputs) -> Made:
     Raises:
         FindingsError: they are wrong.
     """
-    job = job_for(inputs)
-    pieces, warnings = plain.pieces(job, Path())
-    bundle = finished(pieces, inputs.namespace, substitution_of(job))
-    return _of_bytes(bundle.data, (*warnings, *bundle.warnings))
+    answer = making.made(job_for(inputs), plain.pieces, Path())
+    return _of_bytes(answer.data, answer.warnings)
 
 
 def _of_bytes(data: bytes, warnings: tuple[Finding, ...]) -> Made:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.renderer.capabilities import Asked, asked
-from services.renderer.inputs import AppInputs, Engine
+from services.renderer.inputs import NEWEST, AppInputs, Engine, minor_of
 from services.renderer.layers import CLUSTER, Layers, joined
 from services.renderer.reach import Reach, outermost
 from services.renderer.variables import named, variables_of
@@ -56,10 +56,11 @@ class Content:
         self.used.update(index for index, _ in layers)
         values = self._values(cluster)
         kubernetes = self._kubernetes(cluster, layers)
-        key = (layers, values, kubernetes)
+        schemas = "" if self._app.written.checks == "off" else minor_of(cluster.kube_version) or NEWEST
+        key = (layers, values, kubernetes, schemas)
         if key not in self._known:
             try:
-                self._known[key] = self._made(layers, values, kubernetes)
+                self._known[key] = replace(self._made(layers, values, kubernetes), schemas=schemas)
             except FindingsError as error:
                 self._known[key] = error
         found = self._known[key]
@@ -154,6 +155,7 @@ class Content:
             path=self._folder,
             template="jinja" if values else "",
             values=values,
+            strict=self._app.written.checks == "strict",
             **parts,
         )
 

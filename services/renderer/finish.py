@@ -6,7 +6,7 @@ The same objects give the same bytes on every machine (I12), in whatever order t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.renderer.normalise import Problems, normalised
@@ -33,8 +33,8 @@ class Piece:
 
     manifest: Manifest
     file: str = ""
-    mark: Callable[[], tuple[int, int]] | None = None
-    """Finds line and column, which is dear: a second reading of the file."""
+    mark: Callable[..., tuple[int, int]] | None = None
+    """Finds line and column of a path within, which is dear: a second reading of the file."""
 
     @property
     def line(self) -> int:
@@ -44,11 +44,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A bundle's bytes, the sorted keys of its objects as text, and warnings."""
+    """A bundle's bytes, the sorted keys of its objects as text, warnings, and the objects with their places."""
 
     data: bytes
     keys: tuple[str, ...]
     warnings: tuple[Finding, ...]
+    pieces: tuple[Piece, ...] = field(default=(), compare=False)
 
 
 Filling = Callable[[Iterable[Piece]], Iterable[Piece]]
@@ -64,10 +65,10 @@ def finished(pieces: Iterable[Piece], namespace: str, filling: Filling | None = 
     findings: list[Finding] = []
     single = _flattened(pieces)
     filled = filling(single) if filling else single
-    named = [piece for piece in filled if _wanted(piece) and _is_named(piece, findings)]
-    scopes = Scopes(piece.manifest for piece in named)
+    whole = [piece for piece in filled if _wanted(piece) and _is_named(piece, findings)]
+    scopes = Scopes(piece.manifest for piece in whole)
     seen: dict[ObjectKey, tuple[Piece, bytes]] = {}
-    for piece in named:
+    for piece in whole:
         _take(_placed(piece, scopes, namespace, findings), seen, findings)
     if len(seen) > MAX_OBJECTS:
         text = f"the app has {len(seen)} objects on this cluster, {MAX_OBJECTS} are the limit"
@@ -76,7 +77,7 @@ def finished(pieces: Iterable[Piece], namespace: str, filling: Filling | None = 
         raise FindingsError([finding for finding in findings if finding.severity == "error"])
     objects = [piece.manifest for piece, _ in seen.values()]
     keys = tuple(str(key) for key in sorted(key_of(each) for each in objects))
-    return Finished(bundle_bytes(objects), keys, tuple(findings))
+    return Finished(bundle_bytes(objects), keys, tuple(findings), tuple(piece for piece, _ in seen.values()))
 
 
 def _flattened(pieces: Iterable[Piece], depth: int = LIST_DEPTH) -> Iterator[Piece]:
@@ -132,7 +133,7 @@ def _placed(piece: Piece, scopes: Scopes, namespace: str, findings: list[Finding
     """Return the object in its namespace (A8) and in its bundle's form."""
     problems = Problems()
     manifest = normalised(piece.manifest, problems)
-    what = _named(manifest)
+    what = named(manifest)
     metadata: dict[str, Any] = manifest["metadata"]
     match scopes.namespaced(manifest), metadata.get("namespace"):
         case True, None | "":
@@ -153,10 +154,10 @@ def _take(piece: Piece, seen: dict[ObjectKey, tuple[Piece, bytes]], findings: li
     try:
         content = encode(piece.manifest)
     except PermanentError as error:
-        findings.append(_finding("object.invalid", f"{_named(piece.manifest)}: {error.message}", piece))
+        findings.append(_finding("object.invalid", f"{named(piece.manifest)}: {error.message}", piece))
         return
     if len(content) > MAX_OBJECT_BYTES:
-        text = f"{_named(piece.manifest)} takes {len(content)} bytes, {MAX_OBJECT_BYTES} are the limit"
+        text = f"{named(piece.manifest)} takes {len(content)} bytes, {MAX_OBJECT_BYTES} are the limit"
         findings.append(_finding("object.too-large", text, piece))
     key = key_of(piece.manifest)
     alias = key._replace(group=_ALIASES.get((key.group, key.kind), key.group))
@@ -166,10 +167,10 @@ def _take(piece: Piece, seen: dict[ObjectKey, tuple[Piece, bytes]], findings: li
     first, second = _place(earlier), _place(piece)
     places = f"{first} and {second}" if first != second else f"twice in {first}"
     if known == content:
-        text = f"{_named(piece.manifest)} is written {'in ' if first != second else ''}{places}, equally"
+        text = f"{named(piece.manifest)} is written {'in ' if first != second else ''}{places}, equally"
         findings.append(_finding("object.duplicate", text, piece, "warning"))
     else:
-        text = f"{_named(piece.manifest)} is written differently {'in ' if first != second else ''}{places}"
+        text = f"{named(piece.manifest)} is written differently {'in ' if first != second else ''}{places}"
         findings.append(replace(_finding("object.duplicate", text, piece), hint="keep one of them"))
 
 
@@ -177,7 +178,8 @@ def _finding(code: str, message: str, piece: Piece, severity: str = "error") -> 
     return Finding(code=code, message=message, file=piece.file, line=piece.line, severity=severity)
 
 
-def _named(manifest: Manifest) -> str:
+def named(manifest: Manifest) -> str:
+    """Return how people call an object."""
     key = key_of(manifest)
     return f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
 

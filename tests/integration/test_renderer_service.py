@@ -216,3 +216,37 @@ async def test_equal_commits_give_equal_bundles_on_another_renderer(bus_server, 
                 digests.append(sorted(listing.bundles))
 
     assert digests[0] == digests[1]
+
+
+async def test_what_schemas_refuse_is_told_and_forbids_a_bundle_only_where_the_app_says_so(
+    bus_server, tmp_path, fleet, source
+):
+    """The kinds that the app defines itself count; the version is that of the cluster."""
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80, prot: TCP}]}\n"
+    commit = fleet(
+        FLEET
+        | {
+            "clusters/all.yaml": "clusters:\n- {name: dev-1}\n- {name: prod-1, kubeVersion: v1.24.9}\n",
+            "apps/web/app.yaml": "namespace: web\nlayers: [overlays/prod]\n",
+            "apps/lax/a.yaml": service,
+            "apps/strict/a.yaml": service,
+            "apps/strict/app.yaml": "validate: strict\n",
+            "apps/old/a.yaml": "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web}\n",
+        }
+    )
+    async with line(bus_server, tmp_path, source) as renders:
+        rendered = await renders.at(commit)
+        targets = await renders.targets(rendered)
+        problems = {
+            (each.cluster, each.app): [(one.code, one.severity, f"{one.file}:{one.line}") for one in each.problems]
+            for each in (await renders.listing(rendered)).targets
+            if each.problems
+        }
+
+        assert targets["dev-1", "lax"] == ["Service/web"]
+        assert targets["dev-1", "strict"] == "apps/strict/a.yaml:4 schema.unknown-field"
+        assert problems == {
+            **{(cluster, "lax"): [("schema.unknown-field", "warning", "apps/lax/a.yaml:4")] for cluster in BOTH},
+            **{(cluster, "strict"): [("schema.unknown-field", "error", "apps/strict/a.yaml:4")] for cluster in BOTH},
+            ("dev-1", "old"): [("schema.removed-version", "warning", "apps/old/a.yaml:1")],
+        }

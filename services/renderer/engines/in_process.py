@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 
 from services.renderer.engines.jobs import Answer, Job
+from services.renderer.engines.making import bundled
 from services.renderer.engines.substitution import substitution_of
 from services.renderer.finish import Piece, finished
 from services.renderer.kustomize import Builder, OutsideError
@@ -35,8 +36,7 @@ def answered(job: Job, by_kubectl: Callable[[], Answer]) -> Answer:
     pieces = [Piece(each) for each in built.objects]
     match job.shapes.get(shape):
         case True:
-            bundle = finished(pieces, job.namespace, substitution_of(job))
-            return Answer(bundle.data, bundle.keys, bundle.warnings, shape=shape)
+            return replace(bundled(job, pieces), shape=shape)
         case False:
             return by_kubectl()
     answer = by_kubectl()

@@ -31,6 +31,8 @@ class Job:
     values: str = ""
     substitute: str = ""
     parameters: str = ""
+    schemas: str = ""
+    strict: bool = False
     shapes: Mapping[str, bool] = field(default_factory=dict)
     """kustomize: whether kustomizations of these shapes may be built in process."""
     files: Mapping[str, bytes] = field(default_factory=dict)

