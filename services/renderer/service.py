@@ -17,6 +17,7 @@ from services.renderer.settings import RendererSettings
 from shared import subjects
 from shared.bus.connection import Bus
 from shared.git.store import ObjectStore
+from shared.runtime import metrics
 from shared.runtime.lifecycle import Lifecycle
 from shared.runtime.logs import get_logger
 from shared.runtime.secrets import content_secret
@@ -38,7 +39,8 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
     await asyncio.to_thread(_emptied, work)
     # One more than a single source may have.
     workers = settings.workers + 1
-    engines = Engines(settings.limits, workers=workers, allow_unsandboxed=settings.allow_unsandboxed, folder=work)
+    unconfined = settings.allow_unsandboxed
+    engines = Engines(settings.limits, workers=workers, allow_unsandboxed=unconfined, folder=work, tell=_measure)
     async with engines:
         bundles = Bundles(engines, cache, bus, secret, share=settings.workers)
         archives = ChartArchives(bus, settings.data / "render-charts")
@@ -48,6 +50,12 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
             tasks.create_task(bus.consume(_RENDER, requests.take, workers=settings.requests))
             tasks.create_task(_follow_incarnations(bus, requests))
             tasks.create_task(_end(bus, life))
+
+
+def _measure(how: str, shape: str, app: str) -> None:
+    metrics.kustomizations.labels(how).inc()
+    if how == "different":
+        get_logger().warning("kustomize_difference_found", shape=shape, app=app)
 
 
 def _emptied(folder: Path) -> None:

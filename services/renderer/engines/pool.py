@@ -14,7 +14,7 @@ from services.renderer.engines import tools
 from services.renderer.engines.child import Child, ChildLostError
 from services.renderer.engines.collect import collected
 from services.renderer.engines.jobs import Answer, Job
-from services.renderer.engines.shapes import Shapes
+from services.renderer.engines.shapes import Shapes, Tell, tell_nobody
 from services.renderer.inputs import AppInputs
 from services.renderer.sandbox import Limits
 from shared.core.bundles import objects_of
@@ -51,6 +51,7 @@ class Engines:
         workers: int | None = None,
         allow_unsandboxed: bool = False,
         folder: Path | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._limits = limits or Limits()
         self._allow_unsandboxed = allow_unsandboxed
@@ -58,7 +59,7 @@ class Engines:
         self._slots = asyncio.Semaphore(workers or os.cpu_count() or 2)
         self._idle: list[Child] = []
         self._versions = tools.versions()
-        self._shapes = Shapes()
+        self._shapes = Shapes(tell)
         self.children_started = 0
         """How many processes were started so far."""
 

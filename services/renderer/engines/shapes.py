@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from services.renderer.engines.jobs import Answer
-from shared.runtime import metrics
-from shared.runtime.logs import get_logger
 
 KEPT = 256
+Tell = Callable[[str, str, str], None]
+"""Takes how a kustomization was built, of which shape it is, and of which app."""
+
+
+def tell_nobody(how: str, shape: str, app: str) -> None:
+    """Say nothing: the command measures nothing, and is installed without what does."""
 
 
 class Shapes:
     """What is known of shapes; a new kubectl comes with a new process."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell = tell_nobody) -> None:
+        self._tell = tell
         self._known: OrderedDict[str, bool] = OrderedDict()
 
     def known(self, engine: str = "kustomize") -> Mapping[str, bool]:
@@ -24,13 +29,11 @@ class Shapes:
 
     def learn(self, answer: Answer, app: str) -> None:
         """Take in how a kustomization was built."""
-        metrics.kustomizations.labels(_how(answer)).inc()
+        self._tell(_how(answer), answer.shape, app)
         if answer.equal is None:
             return
         # A shape that differed once is kubectl's from then on.
         self._known[answer.shape] = answer.equal and self._known.get(answer.shape, True)
-        if not answer.equal:
-            get_logger().warning("kustomize_difference_found", shape=answer.shape, app=app)
         while len(self._known) > KEPT:
             self._forget()
 
