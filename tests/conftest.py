@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.support.clusters",
     "tests.support.data",
     "tests.support.git_server",
+    "tests.support.helm_tools",
     "tests.support.releaser_fixtures",
     "tests.support.signing",
     "tests.support.ssh_server",

@@ -1,5 +1,7 @@
 """Charts of repositories and registries: found, fetched by digest, and nothing given away on the way."""
 
+import asyncio
+
 import pytest
 
 from services.poller.charts.fetching import Fetching, WrongArchiveError
@@ -224,3 +226,38 @@ async def test_a_repository_that_fails_says_how(chart_repository, status, code):
         await archive(f"{chart_repository.url}/charts/podinfo-1.0.0.tgz", content, chart_repository.url)
 
     assert error.value.code == code
+
+
+async def test_what_helm_pushes_to_a_real_registry_is_found_there(helm_command, oci_registry, tmp_path):
+    contents = {}
+    for version in ("1.0.0", "1.2.0+build.5", "2.0.0"):
+        content = packed(version=version)
+        file = tmp_path / f"podinfo-{version}.tgz"
+        await asyncio.to_thread(file.write_bytes, content)
+        await asyncio.to_thread(helm_command, "push", file, f"oci://{oci_registry}/team/charts", "--plain-http")
+        contents[version] = content
+
+    locked, content = await resolved((f"oci://{oci_registry}/team/charts", "podinfo", "1.x"))
+
+    assert (locked.version, locked.url) == ("1.2.0+build.5", f"oci://{oci_registry}/team/charts/podinfo:1.2.0_build.5")
+    assert content == contents["1.2.0+build.5"]
+    assert await archive(locked.url, content, f"http://{oci_registry}/team") == content
+    with pytest.raises(SourceError) as error:
+        await archive(locked.url, b"other", f"http://{oci_registry}")
+    assert error.value.code == "source.not-found"
+
+
+async def test_an_index_that_helm_makes_is_read(helm_command, chart_repository, tmp_path):
+    charts = tmp_path / "charts"
+    await asyncio.to_thread(charts.mkdir)
+    for version in ("1.0.0", "1.1.0"):
+        content = packed(version=version)
+        await asyncio.to_thread((charts / f"podinfo-{version}.tgz").write_bytes, content)
+        chart_repository.files[f"/charts/podinfo-{version}.tgz"] = content
+    await asyncio.to_thread(helm_command, "repo", "index", tmp_path)
+    chart_repository.files["/index.yaml"] = await asyncio.to_thread((tmp_path / "index.yaml").read_bytes)
+
+    locked, content = await resolved((chart_repository.url, "podinfo", "^1"))
+
+    assert (locked.version, content) == ("1.1.0", packed(version="1.1.0"))
+    assert locked.url == f"{chart_repository.url}/charts/podinfo-1.1.0.tgz"

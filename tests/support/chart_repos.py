@@ -1,6 +1,7 @@
 """Chart repositories and registries on loopback, with faults on demand: what `helm` would find there."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -25,12 +26,12 @@ def packed(name="podinfo", version="1.0.0", **files):
         **files,
     }
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+    with tarfile.open(fileobj=content, mode="w") as archive:
         for path, text in members.items():
             entry = tarfile.TarInfo(f"{name}/{path}")
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
-    return content.getvalue()
+    return gzip.compress(content.getvalue(), mtime=0)
 
 
 def sha256(content):
