@@ -8,7 +8,7 @@ UV_VERSION := 0.13.9
 # Programs are started hundreds of times: they keep what they compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-slow test-long test-cluster control-plane check fmt lock bench
+.PHONY: help setup demo test test-slow test-long test-cluster control-plane helm-tools check fmt lock bench
 
 help: ## Name the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -41,6 +41,9 @@ test-cluster: setup ## Run the tests against a real Kubernetes; CLUSTER=context 
 
 control-plane: setup ## Build the Kubernetes that those tests run on: minutes, once a machine; needs Go
 	@$(BIN)/python -m tests.support.control_plane_build
+
+helm-tools: setup ## Build Helm's command and a registry, which charts are compared with: minutes, once a machine; needs Go
+	@$(BIN)/python -m tests.support.helm_tools
 
 check: setup ## Format, lint, types, architecture
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Helm's own command and a real OCI registry, built from Go modules once a machine: `python -m tests.support.helm_tools`.
+"""Helm's own command and a real OCI registry, built from Go modules once a machine: `make helm-tools`.
 
 They are what charts are compared with, and where `helm push` puts them; tests that need them skip where they are not built.
 """
@@ -45,7 +45,7 @@ def build():
 def _tool(name):
     path = folder() / name
     if not path.exists():
-        pytest.skip(f"needs {name}: run `python -m tests.support.helm_tools` (minutes, once; needs Go)")
+        pytest.skip(f"needs {name}: run `make helm-tools` (minutes, once; needs Go)")
     return path
 
 
