@@ -27,4 +27,5 @@ pytest_plugins = [
     "tests.support.apart",
     "tests.support.rendering",
     "tests.support.sim",
+    "tests.support.sops",
 ]

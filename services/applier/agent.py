@@ -15,6 +15,7 @@ from services.applier.alarms import Alarms
 from services.applier.cluster import confirm_cluster
 from services.applier.company import Company
 from services.applier.content import Content
+from services.applier.decryption import Decryption
 from services.applier.desire import SEQUENCE, Desire
 from services.applier.documents import InstructionDocument
 from services.applier.enrol import Here
@@ -100,6 +101,7 @@ class Agent:
             pace=settings.pace,
             digest_key=bytes.fromhex(identity.digest_key),
             redaction=Redaction(bytes.fromhex(identity.digest_key), settings.sensitive),
+            decryption=Decryption(settings.sops_secret, settings.namespace),
             damaged=known.damaged,
             fence=lease.fence,
             confirm=lambda: confirm_cluster(means.session, here.uid),

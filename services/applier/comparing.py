@@ -56,6 +56,8 @@ def _counts(wanted: Wanted) -> bool:
 
 async def _difference(tools: Tools, sender: Sender, wanted: Wanted, options: Options) -> dict[str, Any]:
     """Return how one object differs; empty when an apply would change nothing."""
+    if wanted.closed:
+        return {"state": "refused", "lines": [wanted.closed.message]}
     resource = tools.mapper.find(wanted.key, wanted.version)
     if resource is None:
         return {"state": "unknown", "lines": ["its kind is not served"]}

@@ -52,6 +52,8 @@ async def looked_into(
 async def _fields(tools: Tools, sender: Sender, wanted: Wanted, options: Options) -> tuple[str, ...] | None:
     """Return the fields of one object that are not as they should be; None when it cannot be read."""
     key = wanted.key
+    if wanted.closed:
+        return None
     resource = tools.mapper.find(key, wanted.version)
     if resource is None:
         return None

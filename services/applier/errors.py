@@ -53,6 +53,8 @@ class ErrorClass(StrEnum):
     UNAVAILABLE = "Unavailable"
     TIMEOUT = "Timeout"
     TERMINATING = "Terminating"
+    ENCRYPTED = "Encrypted"
+    """SOPS encrypted it, and it cannot be opened here."""
     HOOK = "HookFailed"
     """A hook ran and did not succeed, or not in time."""
     INTERNAL = "Internal"

@@ -216,6 +216,8 @@ class Execution:
             return Failed(Failure(ErrorClass.INTERNAL, f"a bug: {type(error).__name__} in {place.name}"))
 
     async def _carried_out(self, step: Step) -> Outcome:
+        if isinstance(step, Making) and step.wanted.closed:
+            return Failed(step.wanted.closed)
         match step:
             case Create() | Patch():
                 return await self.steps.apply(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from sys import intern
@@ -13,11 +13,13 @@ from services.applier.compat import Asked, asked
 from services.applier.compat_names import NAMES
 from services.applier.crds import CRD
 from services.applier.edges import arranged
+from services.applier.errors import ErrorClass, Failure
 from services.applier.hooks import attempt, nameless
 from services.applier.limits import is_encrypted, size_trouble
 from services.applier.normalise import is_bodied, marked, namespace_manifest, placed
 from services.applier.policy import GROUP, HOOK_RUN, LOCAL, Phase, Policy, Renew
 from services.applier.removal import NO_HOOKS, Farewell
+from services.applier.sops.errors import SopsError
 from services.applier.state import Inventory, Wanted
 from services.applier.tenancy import ServiceAccount, Tenancy
 from shared.core.canonical import encode
@@ -59,6 +61,8 @@ class Place:
     """Within which fences."""
     strangers: AbstractSet[str] = frozenset()
     """Apps of other tenants."""
+    opener: Callable[[Manifest], Manifest] | None = None
+    """Decrypts objects; None: whether any needs that is only found out."""
 
     @property
     def run(self) -> str:
@@ -75,6 +79,8 @@ class Intake:
     account: ServiceAccount | None = None
     """As whom it is applied; None: as the agent itself."""
     farewell: Farewell = NO_HOOKS
+    encrypted: AbstractSet[ObjectKey] = frozenset()
+    """What SOPS encrypted, decrypted or not."""
 
     @property
     def whole(self) -> Mapping[ObjectKey, Wanted]:
@@ -99,7 +105,8 @@ def intake(objects: Iterable[Manifest], place: Place, inventory: Inventory) -> I
     taking.check()
     if place.create_namespace:
         taking.add_namespace()
-    return Intake(taking.wanted, tuple(taking.warnings), farewell=Farewell(brought=taking.brought))
+    farewell = Farewell(brought=taking.brought)
+    return Intake(taking.wanted, tuple(taking.warnings), farewell=farewell, encrypted=taking.encrypted)
 
 
 @dataclass(slots=True)
@@ -114,6 +121,7 @@ class _Taking:
     scopes: dict[tuple[str, str], bool] = field(default_factory=dict)
     """What the CRDs of this bundle say."""
     count: int = 0
+    encrypted: set[ObjectKey] = field(default_factory=set)
     brought: bool = False
     """There are hooks for the app's removal: checked like all, to be applied then."""
 
@@ -188,18 +196,12 @@ class _Taking:
         self.warnings += [f"{key}: {warning}" for warning in asks.warnings]
         for code, text in asks.refusals:
             self.refuse(code, f"{key}: {text}")
+        manifest, closed = self._opened(key, manifest)
         run = self.place.run if asks.policy.hook or asks.policy.renew is Renew.REVISION else ""
         plain = placed(manifest, key.namespace)
         body = encode(marked(plain, self.place.cluster, self.place.app, run))
-        if trouble := size_trouble(key, manifest, body):
+        if not closed and (trouble := size_trouble(key, manifest, body)):
             self.refuse("object.too-large", f"{key} {trouble}", "split it into several objects")
-            return
-        if is_encrypted(key, manifest):
-            self.refuse(
-                "object.encrypted",
-                f"{key} is still encrypted by SOPS",
-                "give the renderer the key of this cluster, or take the file out of the bundle",
-            )
             return
         found = Wanted(
             key=key,
@@ -211,12 +213,24 @@ class _Taking:
             policy=asks.policy,
             bodied=is_bodied(manifest),
             run=run,
+            closed=closed,
             stem=stem,
         )
         self._check_emptied(found)
         self.brought = self.brought or bool(asks.policy.removal)
         if asks.policy.hook or not asks.policy.removal:
             self._put(found)
+
+    def _opened(self, key: ObjectKey, manifest: Manifest) -> tuple[Manifest, Failure | None]:
+        """Return an object decrypted, or why it stays closed: the others go on all the same."""
+        if not is_encrypted(key, manifest):
+            return manifest, None
+        self.encrypted.add(key)
+        try:
+            return (self.place.opener(manifest) if self.place.opener else manifest), None
+        except SopsError as error:
+            file = manifest["sops"].get("file") or "its file"
+            return manifest, Failure(ErrorClass.ENCRYPTED, f"{file} is encrypted by SOPS: {error}", error.hint)
 
     def _put(self, found: Wanted) -> None:
         alias = found.key._replace(group=_ALIASES.get(found.key.group, found.key.group))

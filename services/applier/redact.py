@@ -39,6 +39,8 @@ class Redaction:
     """The agent's own, for digests."""
     kinds: frozenset[tuple[str, str]] = frozenset()
     """(group, kind) of custom resources that hold secrets, all but their metadata and status (P6)."""
+    opened: set[ObjectKey] = field(default_factory=set)
+    """What was encrypted in git: whatever its kind, it holds secrets."""
 
 
 def shown(key: ObjectKey, path: Path, value: Any, redaction: Redaction) -> str:
@@ -84,7 +86,7 @@ def _is_secret(key: ObjectKey, path: Path, redaction: Redaction) -> bool:
     kind = (key.group, key.kind)
     if (
         (kind in SECRETS and path[0] in {"f:data", "f:stringData"})
-        or (kind in redaction.kinds and path[0] not in _OPEN)
+        or ((kind in redaction.kinds or key in redaction.opened) and path[0] not in _OPEN)
         or path[-1] in _COPIES
     ):
         return True

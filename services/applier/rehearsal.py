@@ -96,6 +96,8 @@ class Rehearsal:
 
     async def _asked(self, step: Create | Patch, made: set[ObjectKey]) -> Outcome:
         key = step.key
+        if step.wanted.closed:
+            return Failed(step.wanted.closed)
         resource = self.mapper.find(key, step.wanted.version)
         if resource is None:
             return _ONLY  # its kind comes with the bundle

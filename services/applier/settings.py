@@ -76,6 +76,8 @@ class ApplierSettings:
     """Labels that this cluster asks for; the fleet decides which of them count."""
     sensitive: frozenset[tuple[str, str]] = frozenset()
     """(group, kind) of custom resources that hold secrets: of these no value leaves the agent (P6)."""
+    sops_secret: str = ""
+    """The Secret with the keys for what SOPS encrypted, in `namespace`, or for an app with an account in the account's."""
     policy: LocalPolicy = field(default_factory=LocalPolicy)
     """Which apps may do what here, whatever was released."""
     strict_tls: bool = True
@@ -128,6 +130,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
         namespace=told.get("namespace", "towline"),
         claims=_claims(told.get("claims", ""), problems),
         sensitive=_kinds(told.get("sensitive", ""), problems),
+        sops_secret=told.get("sops_secret", ""),
         policy=_policy(told.get("policy"), problems),
         strict_tls=told.get("strict_tls", "true").lower() not in {"false", "0", "no"},
         in_flight=_number(told.get("in_flight", str(MAX_IN_FLIGHT)), "TOWLINE_AGENT_IN_FLIGHT", problems),
@@ -154,7 +157,7 @@ def settings_of(environment: Mapping[str, str]) -> ApplierSettings:
 _KNOWN = frozenset(
     [
         "hub", "join", "join_file", "kubeconfig", "context", "data", "namespace", "claims", "strict_tls", "in_flight",
-        "bus_ca", "probe_listen", "pod_folder", "sensitive", "policy",
+        "bus_ca", "probe_listen", "pod_folder", "sensitive", "sops_secret", "policy",
     ]
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.applier.errors import Failure
 from services.applier.policy import NOTHING, Leave, Policy
 from shared.core.objects import ObjectKey
 
@@ -41,6 +42,8 @@ class Wanted:
     """False: created when absent and forgotten, as the app's namespace is."""
     run: str = ""
     """Of what is made anew for each bundle: which one this is for."""
+    closed: Failure | None = None
+    """Why it cannot be decrypted: it is never sent, and fails."""
     stem: str = ""
     """Of a hook that leaves its name to the API server: how that was to begin (K7)."""
 

@@ -74,6 +74,12 @@ async def _intake(tools: Tools, release: ReleaseDocument, read: Read, inventory:
 async def _bundle(tools: Tools, bundle: Bundle, place: Place, inventory: Inventory) -> Intake:
     sealed = await tools.content.bundle(tools.bus, bundle)
     place = replace(place, bundle=bundle.digest)
+    taken = intake(bundle_objects(pieces(sealed, bundle), bundle), place, inventory)
+    if not taken.encrypted:
+        return taken
+    tools.redaction.opened.update(taken.encrypted)
+    account = place.tenancy.account
+    place = replace(place, opener=await tools.decryption.opener(place.app, tools.sender(account), account))
     return intake(bundle_objects(pieces(sealed, bundle), bundle), place, inventory)
 
 

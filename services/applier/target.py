@@ -325,7 +325,8 @@ class Target:
         if trigger == "release":
             self.standing.since = now
         self._due.concluded(account, self.options, now, self._tools.deletes_from())
-        self._tools.alarms.look_out(self.app, self._due.in_the_way, self.look_again)
+        in_the_way = self._due.in_the_way | self._tools.decryption.in_the_way(self.app, summary.failures)
+        self._tools.alarms.look_out(self.app, in_the_way, self.look_again)
         self._due.look_at = self._fights.ends_at(account.contested)
         if account.contested and release == self.release:
             text = f"somebody changes {account.contested[0]} back again and again"

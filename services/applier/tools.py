@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from services.applier.alarms import Alarms
 from services.applier.company import Company
 from services.applier.content import Content
+from services.applier.decryption import Decryption
 from services.applier.documents import ReleaseDocument
 from services.applier.events import Events
 from services.applier.inventory import Storage
@@ -125,6 +126,7 @@ class Tools:
     pace: Pace
     digest_key: bytes
     redaction: Redaction
+    decryption: Decryption
     damaged: Mapping[str, str]
     fence: Callable[[], None]
     """Raises when another agent may be writing."""

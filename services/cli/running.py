@@ -119,6 +119,7 @@ def agent_run(
     data: Path | None = None,
     claim: Annotated[tuple[str, ...], Parameter(name="--claim")] = (),
     policy: Path | None = None,
+    sops_secret: str = "",
     log: Literal["auto", "json", "console"] = "auto",
 ) -> int:
     """Run the agent of one cluster.
@@ -132,6 +133,7 @@ def agent_run(
         data: Where the agent keeps its identity; in the cluster by default.
         claim: key=value, a label that this cluster asks for.
         policy: A YAML file that says which apps may do what in this cluster.
+        sops_secret: The Secret with the age and PGP keys for what SOPS encrypted, in the agent's namespace.
         log: How to log.
     """
     need("agent")
@@ -151,6 +153,7 @@ def agent_run(
         data=data,
         claims=pairs_of(claim),
         policy=_policy(policy),
+        sops_secret=sops_secret,
     )
     _logs(log)
 

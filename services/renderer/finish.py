@@ -52,20 +52,21 @@ class Finished:
     pieces: tuple[Piece, ...] = field(default=(), compare=False)
 
 
-Filling = Callable[[Iterable[Piece]], Iterable[Piece]]
+Change = Callable[[Iterable[Piece]], Iterable[Piece]]
 """Changes objects before anything is asked of them."""
 
 
-def finished(pieces: Iterable[Piece], namespace: str, filling: Filling | None = None) -> Finished:
+def finished(pieces: Iterable[Piece], namespace: str, changes: Iterable[Change] = ()) -> Finished:
     """Return the bundle of `pieces`; objects of built-in kinds that name no namespace get `namespace`.
 
     Raises:
         FindingsError: every object that cannot be delivered.
     """
     findings: list[Finding] = []
-    single = _flattened(pieces)
-    filled = filling(single) if filling else single
-    whole = [piece for piece in filled if _wanted(piece) and _is_named(piece, findings)]
+    single: Iterable[Piece] = _flattened(pieces)
+    for change in changes:
+        single = change(single)
+    whole = [piece for piece in single if _wanted(piece) and _is_named(piece, findings)]
     scopes = Scopes(piece.manifest for piece in whole)
     seen: dict[ObjectKey, tuple[Piece, bytes]] = {}
     for piece in whole:

@@ -17,6 +17,7 @@ from services.applier.alarms import Alarms
 from services.applier.cluster import cluster_here, confirm_cluster
 from services.applier.company import Company
 from services.applier.content import BUNDLES, Content
+from services.applier.decryption import Decryption
 from services.applier.documents import Blob, Bundle, ReleaseDocument
 from services.applier.events import Events
 from services.applier.inventory import Storage
@@ -244,6 +245,7 @@ class World:
             pace=PACE,
             digest_key=b"1" * 32,
             redaction=Redaction(b"1" * 32),
+            decryption=Decryption("", HOME),
             damaged=known.damaged,
             fence=lease.fence,
             confirm=lambda: confirm_cluster(session, here.uid),

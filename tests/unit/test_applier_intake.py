@@ -1,15 +1,19 @@
 """Bundles are taken whole or refused whole: rules A5 to A14, B8, C1 and C2."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.applier import intake as taking
 from services.applier import limits
+from services.applier.errors import ErrorClass
 from services.applier.intake import Place, intake
 from services.applier.normalise import is_bodied, marked, placed
 from services.applier.order import rank_of, staged
 from services.applier.policy import Policy
+from services.applier.sops.errors import SopsError
 from services.applier.state import Entry, Header, Inventory
 from shared.core.canonical import decode, encode
 from shared.core.objects import ObjectKey, key_of
@@ -217,8 +221,21 @@ def test_what_etcd_would_refuse_is_found_before_anything_is_written_a10(manifest
 SOPS = {"mac": "ENC[x]", "version": "3.9"}
 
 
-def test_a_secret_that_nobody_decrypted_refuses_the_bundle_p5():
-    assert refused(made("Secret", data={"a": "ENC[AES256_GCM,data:x]"}, sops=SOPS)) == ["object.encrypted"]
+def test_a_secret_that_cannot_be_decrypted_is_closed_and_the_others_go_on_p5():
+    def closed(_):
+        raise SopsError("no key", "add one")
+
+    found = taken(
+        made("Secret", data={"a": "ENC[AES256_GCM,data:x]"}, sops=SOPS),
+        made("ConfigMap"),
+        place=replace(PLACE, opener=closed),
+    )
+
+    assert {key.kind: each.closed and (each.closed.error, each.closed.hint) for key, each in found.wanted.items()} == {
+        "Secret": (ErrorClass.ENCRYPTED, "add one"),
+        "ConfigMap": None,
+    }
+    assert {key.kind for key in found.encrypted} == {"Secret"}
     assert taken(made("SopsSecret", version="isindir.github.com/v1alpha3", namespace="shop", sops=SOPS)).wanted
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+from services.renderer.engines.afterwards import changes_of
 from services.renderer.engines.jobs import Answer, Job
 from services.renderer.engines.making import bundled
-from services.renderer.engines.substitution import substitution_of
 from services.renderer.finish import Piece, finished
 from services.renderer.kustomize import Builder, OutsideError
 from shared.core.canonical import digest, encode
@@ -45,7 +45,7 @@ def answered(job: Job, by_kubectl: Callable[[], Answer]) -> Answer:
 
 def _data(pieces: list[Piece], job: Job) -> bytes:
     try:
-        return finished(pieces, job.namespace, substitution_of(job)).data
+        return finished(pieces, job.namespace, changes_of(job)).data
     except FindingsError:
         return b""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from services.renderer.engines.afterwards import changes_of
 from services.renderer.engines.jobs import Answer, Job
 from services.renderer.engines.origins import Origins
-from services.renderer.engines.substitution import substitution_of
 from services.renderer.finish import Piece, finished
 from services.renderer.schemas.findings import schema_findings
 from shared.errors import Finding, FindingsError
@@ -31,9 +31,11 @@ def bundled(job: Job, pieces: Sequence[Piece], warnings: Sequence[Finding] = ())
     Raises:
         FindingsError: what forbids one.
     """
-    bundle = finished(pieces, job.namespace, substitution_of(job))
+    bundle = finished(pieces, job.namespace, changes_of(job))
     severity = "error" if job.strict else "warning"
-    refused = schema_findings(bundle.pieces, job.schemas, Origins(job.files).of, severity=severity)
+    # What SOPS encrypted has texts for values of any type, and SOPS' own entry.
+    read = [piece for piece in bundle.pieces if "sops" not in piece.manifest]
+    refused = schema_findings(read, job.schemas, Origins(job.files).of, severity=severity)
     if job.strict and refused:
         raise FindingsError(refused)
     return Answer(bundle.data, bundle.keys, (*warnings, *bundle.warnings, *refused))

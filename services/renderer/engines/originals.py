@@ -1,0 +1,67 @@
+"""Put the file that SOPS encrypted into each object that was made of it, in place of SOPS' own entry.
+
+An agent checks the MAC on the file as it stands in git: the object may have got another order, name or namespace. Which
+file it was, the MAC itself tells, for no two files have the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.renderer.finish import Piece
+from shared.core.objects import group_of, key_of
+from shared.errors import Finding, FindingsError
+
+# Custom resources that an operator in the cluster decrypts.
+_OPERATORS = frozenset({"isindir.github.com"})
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """The files of one job."""
+
+    files: Mapping[str, bytes]
+
+    def __call__(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Return the pieces, those that SOPS encrypted with their files.
+
+        Raises:
+            FindingsError: files that are not there.
+        """
+        findings: list[Finding] = []
+        found = list(self._with_files(pieces, findings))
+        if findings:
+            raise FindingsError(findings)
+        return found
+
+    def _with_files(self, pieces: Iterable[Piece], findings: list[Finding]) -> Iterator[Piece]:
+        for piece in pieces:
+            mac = _mac(piece.manifest)
+            if not mac:
+                yield piece
+                continue
+            path = self._file_with(mac.encode(), piece.file)
+            if path:
+                entry = {"file": path, "text": self.files[path].decode(errors="replace")}
+                yield replace(piece, manifest={**piece.manifest, "sops": entry})
+                continue
+            key = key_of(piece.manifest)
+            text = f"{key.kind} {key.name} is encrypted by SOPS, and none of the app's files has its MAC"
+            findings.append(
+                Finding("render.sops", text, piece.file, piece.line, hint="leave the entry `sops` as it is")
+            )
+
+    def _file_with(self, mac: bytes, likely: str) -> str:
+        if mac in self.files.get(likely, b""):
+            return likely
+        return next((path for path, content in self.files.items() if mac in content), "")
+
+
+def _mac(manifest: Mapping[str, Any]) -> str:
+    sops, version = manifest.get("sops"), manifest.get("apiVersion")
+    if not isinstance(sops, Mapping) or (isinstance(version, str) and group_of(version) in _OPERATORS):
+        return ""
+    mac = sops.get("mac")
+    return mac if isinstance(mac, str) else ""
