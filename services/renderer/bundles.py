@@ -7,7 +7,7 @@ that once and not at every commit (F25).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -30,6 +30,7 @@ FAILURES_KEPT = 10_000
 # These may be this machine's fault; they count as the input's own after so many tries.
 UNSURE = frozenset({"render.timeout", "render.memory", "render.crash"})
 TRIES = 3
+LOOK_EVERY = 50
 _AT_ONCE = 16
 
 
@@ -56,12 +57,15 @@ class Bundles:
         self._secret = secret
         self._failures: OrderedDict[str, tuple[int, tuple[Finding, ...]]] = OrderedDict()
         self._present: dict[str, set[str]] = {}
+        self._recent: dict[str, Mapping[str, Outcome]] = {}
+        self._rounds: Counter[str] = Counter()
         self._running: dict[str, asyncio.Lock] = {}
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(share))
 
     def forget_presence(self) -> None:
         """Look anew at what is on the bus: it is another bus, or was emptied."""
         self._present.clear()
+        self._recent.clear()
 
     async def put_back(self, lost: Iterable[BlobRef]) -> bool:
         """Have these sealed bundles on the bus as they were; False: one of them is no longer kept here."""
@@ -81,18 +85,29 @@ class Bundles:
         """
         distinct = {each.key: each for each in inputs}
         keys = await asyncio.to_thread(lambda: {own: self._engines.key(each) for own, each in distinct.items()})
-        outcomes: dict[str, Outcome] = {}
+        outcomes = self._unchanged(source, keys)
+        metrics.renders.labels("unchanged").inc(len(outcomes))
 
         async def one(own: str) -> None:
             outcomes[own] = await self._outcome(source, keys[own], distinct[own])
             if outcomes[own].bundle is None:
                 metrics.renders.labels("failed").inc()
 
-        await each_of(one, distinct, at_once=_AT_ONCE)
+        await each_of(one, [own for own in distinct if own not in outcomes], at_once=_AT_ONCE)
         # Only what the source uses now is sure to be on the bus next time: the releaser clears away the rest.
         if present:
             self._present[source] = {each.bundle.digest for each in outcomes.values() if each.bundle}
+            self._recent[source] = {keys[own]: each for own, each in outcomes.items() if each.bundle}
         return outcomes
+
+    def _unchanged(self, source: str, keys: Mapping[str, str]) -> dict[str, Outcome]:
+        """Return what the source had last time, by the inputs' own keys: known without a look at disk or bus.
+
+        Now and then it is looked for on the disk all the same, where what is used stays longest.
+        """
+        self._rounds[source] += 1
+        recent = self._recent.get(source, {}) if self._rounds[source] % LOOK_EVERY else {}
+        return {own: recent[key] for own, key in keys.items() if key in recent}
 
     async def _outcome(self, source: str, key: str, inputs: AppInputs) -> Outcome:
         tries, known = self._failures.get(key, (0, ()))
@@ -121,8 +136,7 @@ class Bundles:
         async with self._turns[source]:
             with metrics.render_seconds.labels(inputs.engine).time():
                 bundle = await self._engines.bundle(inputs)
-        reference, blobs = await asyncio.to_thread(self._sealed, bundle)
-        await asyncio.to_thread(self._cache.put, key, reference, blobs, bundle.warnings)
+        reference, blobs = await asyncio.to_thread(self._kept, key, bundle)
         await self._store(reference, blobs)
         metrics.renders.labels("rendered").inc()
         return reference, bundle.warnings
@@ -143,6 +157,12 @@ class Bundles:
     async def _store(self, bundle: BundleRef, blobs: Mapping[str, bytes]) -> None:
         for audience, blob in _blobs(bundle):
             await store_blob(self._bus, blob_place(audience), blobs[blob.digest])
+
+    def _kept(self, key: str, bundle: Bundle) -> tuple[BundleRef, dict[str, bytes]]:
+        """Seal a bundle and keep it on the disk; return what is to be stored on the bus."""
+        reference, blobs = self._sealed(bundle)
+        self._cache.put(key, reference, blobs, bundle.warnings)
+        return reference, blobs
 
     def _sealed(self, bundle: Bundle) -> tuple[BundleRef, dict[str, bytes]]:
         """Return the reference to a bundle, and the bytes to store by their digest."""

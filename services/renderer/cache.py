@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import get_ident
 
 from shared.core.canonical import NotJSONError, decode, digest, encode
 from shared.errors import Finding
@@ -71,13 +71,16 @@ class RenderCache:
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file whole or not at all. It need not survive a power cut: it is checked when it is read."""
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            try:
+        # A name of this thread's own: two may write the same content at the same time.
+        fresh = f"{path.parent}/.{get_ident()}"
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
                 file.write(content)
-            except OSError:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        Path(file.name).replace(path)
+            os.replace(fresh, path)  # noqa: PTH105  # as above
+        except OSError:
+            Path(fresh).unlink(missing_ok=True)
+            raise
         self._bytes += len(content)
 
     def _prune(self) -> int:

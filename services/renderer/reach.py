@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.renderer.layers import joined
 from shared.core.kubeyaml import documents
 from shared.core.trees import EntryKind, Tree
 from shared.errors import FindingsError
-from shared.fleet.read import KUSTOMIZATIONS, is_file
+from shared.fleet.read import KUSTOMIZATIONS
 
 # Every field whose entries may stand outside of the folder.
 _MEMBERS = (
@@ -23,7 +23,18 @@ _MEMBERS = (
     "configurations",
     "patchesStrategicMerge",
 )
+FILES_KEPT = 20_000
+_FILES = frozenset({EntryKind.FILE, EntryKind.EXECUTABLE})
+_KNOWN: dict[str, Said] = {}
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
+
+
+class Said(NamedTuple):
+    """What a kustomization says of its place among others."""
+
+    is_component: bool = False
+    entries: tuple[str, ...] = ()
+    """What it takes in, as it is written."""
 
 
 class Reach:
@@ -31,46 +42,74 @@ class Reach:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._read: dict[str, Mapping[str, Any] | None] = {}
+        self._read: dict[str, Said | None] = {}
+        self._reached: dict[str, frozenset[str]] = {}
 
-    def kustomization(self, folder: str) -> Mapping[str, Any] | None:
-        """Return the kustomization in `folder`; empty if it cannot be read, None if there is none."""
+    def kustomization(self, folder: str) -> Said | None:
+        """Return what the kustomization in `folder` says; nothing if it cannot be read, None if there is none."""
         if folder not in self._read:
-            self._read[folder] = self._parsed(folder)
+            self._read[folder] = self._said(folder)
         return self._read[folder]
 
     def is_component(self, folder: str) -> bool:
         """Tell whether the kustomization in `folder` is one to be added to others."""
-        return (self.kustomization(folder) or {}).get("kind") == "Component"
+        return (self.kustomization(folder) or Said()).is_component
 
     def of(self, roots: Iterable[str]) -> tuple[str, ...]:
         """Return the folders and files that the kustomizations in `roots` reach, none inside of another."""
-        waiting, seen = list(roots), set()
-        while waiting:
-            path = waiting.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            for text in _entries(self.kustomization(path) or {}):
-                place = joined(path, text) if not text.startswith("/") else ""
-                # What is not in the tree is no reach; the engine names it by file and line.
-                if place and not place.startswith("..") and self._tree.entry(place) is not None:
-                    waiting.append(place)
-        return outermost(seen)
+        found: set[str] = set()
+        for root in roots:
+            found.add(root)
+            for path in self._entries(root):
+                found |= self._closure(path)
+        return outermost(found)
 
-    def _parsed(self, folder: str) -> Mapping[str, Any] | None:
+    def _closure(self, path: str) -> frozenset[str]:
+        """Return what `path` reaches, itself included; what a base reaches is found once for all that take it in."""
+        if path not in self._reached:
+            waiting, seen = [path], set[str]()
+            while waiting:
+                place = waiting.pop()
+                if place not in seen:
+                    seen.add(place)
+                    waiting += self._entries(place)
+            self._reached[path] = frozenset(seen)
+        return self._reached[path]
+
+    def _entries(self, path: str) -> Iterator[str]:
+        for text in (self.kustomization(path) or Said()).entries:
+            place = joined(path, text) if not text.startswith("/") else ""
+            # What is not in the tree is no reach; the engine names it by file and line.
+            if place and not place.startswith("..") and self._tree.entry(place) is not None:
+                yield place
+
+    def _said(self, folder: str) -> Said | None:
         entry = self._tree.entry(folder)
         if entry is None or entry.kind is not EntryKind.FOLDER:
             return None
         for name in KUSTOMIZATIONS:
             path = joined(folder, name)
-            if is_file(self._tree, path):
-                try:
-                    found = documents(self._tree.read(path), path, repeated_keys=True)
-                except FindingsError:
-                    return {}
-                return found[0].value if found and isinstance(found[0].value, dict) else {}
+            found = self._tree.entry(path)
+            if found is not None and found.kind in _FILES:
+                return self._known(found.id, path)
         return None
+
+    def _known(self, id_: str, path: str) -> Said:
+        """Return what a file says; equal ids are equal contents, from one commit to the next."""
+        if id_ not in _KNOWN:
+            if len(_KNOWN) >= FILES_KEPT:
+                _KNOWN.clear()
+            _KNOWN[id_] = _said(self._tree.read(path))
+        return _KNOWN.get(id_) or _said(self._tree.read(path))
+
+
+def _said(content: bytes) -> Said:
+    try:
+        found = documents(content, "", repeated_keys=True)
+    except FindingsError:
+        return Said()
+    value = found[0].value if found else None
+    return Said(value.get("kind") == "Component", tuple(_entries(value))) if isinstance(value, dict) else Said()
 
 
 def outermost(paths: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -199,19 +198,24 @@ def overlays(count):
 
 
 async def test_the_first_of_a_shape_is_built_both_ways_and_the_next_in_process():
-    ways, files = Counter(), overlays(5)
-    async with Engines(tell=lambda how, shape, app: ways.update([how])) as engines:  # noqa: ARG005  # only how counts
-        for number in range(5):
+    ways, files = [], overlays(4)
+    async with Engines(workers=1, tell=lambda how, _, app: ways.append((how, app))) as engines:
+        for number in range(4):
             (manifest,) = await engines.render(kustomize(files, f"o{number}"))
             assert manifest["metadata"]["name"] == f"p{number}-web"
-        # Another field is another shape.
+        # Another field is another shape, and what is outside is kubectl's.
         await engines.render(kustomize(files | {"x/kustomization.yaml": "resources: [../base]\nnameSuffix: -x\n"}, "x"))
+        await engines.render(kustomize(files | {"x/kustomization.yaml": "resources: [../base]\nvars: []\n"}, "x"))
 
-    assert ways == {"both": 2, "in_process": 4}
+    assert ways == [(how, "web") for how in ("both", "in_process", "in_process", "in_process", "both", "kubectl")]
 
 
 def test_a_shape_that_differed_is_kubectls_from_then_on():
-    shapes, files = Shapes(), {path: text.encode() for path, text in overlays(2).items()}
+    ways: list[str] = []
+    shapes, files = (
+        Shapes(lambda how, *_: ways.append(how)),
+        {path: text.encode() for path, text in overlays(2).items()},
+    )
 
     def answer(root, made):
         job = Job("kustomize", "web", "shop", root=root, shapes=shapes.known(), files=files)
@@ -223,6 +227,7 @@ def test_a_shape_that_differed_is_kubectls_from_then_on():
 
     assert (first.data, first.equal) == (b"of another kubectl", False)
     assert (second.data, second.shape) == (b"of another kubectl", "")
+    assert ways == ["different", "kubectl"]
 
 
 def test_a_base_is_taken_again_only_while_its_files_are_the_same():

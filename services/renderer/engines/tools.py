@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from shared.errors import Finding, FindingsError
 RENDERER = "1"
 
 
+@cache
 def kubectl() -> Path:
     """Return the path of kubectl.
 

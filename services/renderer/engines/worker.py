@@ -56,23 +56,25 @@ def main() -> None:
 
 
 def _answer(job: Job, work: Path) -> Answer:
-    folder = work / os.urandom(16).hex()
-    folder.mkdir(mode=0o700)
     try:
         if job.engine == "kustomize":
-            return in_process.answered(job, partial(_made, job, folder))
-        return _made(job, folder)
+            return in_process.answered(job, partial(_made, job, work))
+        return _made(job, work)
     except FindingsError as error:
         return Answer(findings=tuple(error.findings))
     except RecursionError:
         return Answer(findings=(Finding("yaml.too-deep", "a file is nested too deeply", hint="100 levels at most"),))
+
+
+def _made(job: Job, work: Path) -> Answer:
+    """Return what the job's engine makes, in a folder of its own."""
+    folder = work / os.urandom(16).hex()
+    folder.mkdir(mode=0o700)
+    try:
+        engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
+        return made(job, engine.pieces, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _made(job: Job, folder: Path) -> Answer:
-    engine = cast("Engine", import_module(f"services.renderer.engines.{job.engine}"))
-    return made(job, engine.pieces, folder)
 
 
 def _message(source: BinaryIO) -> tuple[bytes, bytes] | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.renderer.kustomize import patches, transforms
+from services.renderer.kustomize import merge, patches, transforms
 from services.renderer.kustomize.fields import ANNOTATIONS, METADATA_LABELS, SELECTOR_LABELS, TEMPLATE_LABELS
 from services.renderer.kustomize.generate import absorbed, hashed
 from services.renderer.kustomize.jsonpatch import operations_of
@@ -55,7 +55,7 @@ class Builder:
     def __init__(self) -> None:
         self._values = Kept(values)
         self._kustomizations = Kept(lambda content: kustomization_of(documents_of(values(content))))
-        self._resources = Kept(lambda content: tuple(map(resource_of, values(content))))
+        self._resources = Kept(_resources)
         self._folders: OrderedDict[str, _Folder] = OrderedDict()
 
     def build(self, files: Mapping[str, bytes], root: str, components: tuple[str, ...] = ()) -> Built:
@@ -69,7 +69,7 @@ class Builder:
         resources = list(found.resources)
         for each in components:
             resources = build.component(each, ("",), resources)
-        named = with_names([hashed(each) for each in distinct(resources)])
+        named = with_names([hashed(each) for each in resources])
         features = {*found.features, *build.features, *(f"{each.api_version} {each.kind}" for each in named)}
         return Built(tuple(each.value for each in named), frozenset(features))
 
@@ -99,6 +99,12 @@ class Builder:
     def kustomization(self, content: bytes) -> Kustomization:
         """Return what a kustomization says."""
         return self._kustomizations.of(content)
+
+
+def _resources(content: bytes) -> tuple[Resource, ...]:
+    """Return the objects in a file. How patches merge into them is looked at here, once for all overlays."""
+    found = map(resource_of, values(content))
+    return tuple(each._replace(checked=merge.is_clean(each.value)) for each in found)
 
 
 class _Build:
@@ -150,9 +156,10 @@ class _Build:
         found = list(resources)
         for each in said.resources:
             found += self._taken_in(each, folder, above)
-        found = distinct(found)
+        # What one folder brings was looked at there.
+        found = distinct(found) if len(said.resources) > 1 or resources else found
         for generator in said.generators:
-            found = distinct(absorbed(found, generator, lambda path: self._file(folder, path)))
+            found = absorbed(found, generator, lambda path: self._file(folder, path))
         for each in said.components:
             found = self.component(self._below(each, folder, above), above, found)
         return self._transformed(said, folder, found)

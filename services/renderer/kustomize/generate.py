@@ -7,7 +7,6 @@ import posixpath
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from services.renderer.kustomize.kustomization import Generator
@@ -123,7 +122,7 @@ def _in_place_of(old: Resource, made: Resource, *, merge: bool) -> Resource:
     if merge:
         need("binaryData" not in old.value, "binary data")
         value = _with_data(value, {**_data(old.value), **_data(made.value)})
-    return replace(old, value=value, hashed=old.hashed and made.hashed)
+    return old._replace(value=value, hashed=old.hashed and made.hashed)
 
 
 def _with_data(value: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, Any]:

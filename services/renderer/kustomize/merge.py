@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.renderer.kustomize.outside import need, outside
+from services.renderer.kustomize.outside import OutsideError, need, outside
 
 _DIRECTIVE = "$patch"
 
@@ -179,6 +179,15 @@ def check(value: Mapping[str, Any], schema: Schema) -> None:
             check(each, schema.fields.get(name, _NOTHING))
         elif isinstance(each, list) and name not in schema.lists:
             _check_whole(each)
+
+
+def is_clean(value: Mapping[str, Any]) -> bool:
+    """Tell whether a merge changes of this object what the patch names, and nothing else."""
+    try:
+        check(value, schema_of(value["apiVersion"], value["kind"]))
+    except OutsideError:
+        return False
+    return True
 
 
 def _check_named(value: Any, name: str, schema: Schema) -> None:

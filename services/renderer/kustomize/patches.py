@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from services.renderer.kustomize import jsonpatch, merge
@@ -63,7 +62,7 @@ def _edited(resource: Resource, operations: Sequence[Mapping[str, Any]], *, reme
     # Kustomize keeps what it remembers in annotations, so that there is something to add to.
     if (found.past or found.generated) and "annotations" not in found.metadata:
         value = {**value, "metadata": {**found.metadata, "annotations": {}}}
-    changed = replace(found, value=jsonpatch.applied(value, operations), checked=False, tied=())
+    changed = found._replace(value=jsonpatch.applied(value, operations), checked=False, tied=())
     resource_of(changed.value)
     return changed
 

@@ -18,34 +18,32 @@ from shared.errors import FindingsError
 Value = TypeVar("Value")
 
 KEPT_BYTES = 8 << 20
-_START = rb"(?:^[ \t]*|[:,\[{?-][ \t]+|[\[{,][ \t]*)"
-_END = rb"(?=[ \t]*(?:$|[,\]}#:]))"
 _WORDS = rb"[yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF"
 _NUMBERS = (
     rb"[-+]?0[xXoObB][0-9a-fA-F_]+|[-+]?[0-9]+_[0-9_.]*|[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+|\+[0-9.]+|[-+]?[0-9]+\."
     rb"|[-+]?\.(?:[0-9]+|inf|Inf|INF|nan|NaN|NAN)|[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[^,\]}#\n]*"
     rb"|[-+]?[0-9]{16,}|[-+]?[0-9]+\.[0-9]{10,}|0[0-9]*[89][0-9]*"
 )
+_NO_TEXT = rb"(?:[-+]?[0-9][0-9._]*|true|false|null|~|True|False|TRUE|FALSE)[ \t]*:(?=[ \t\n])"
+_VALUE = rb"(?:(?:" + _WORDS + rb"|" + _NUMBERS + rb")(?=[ \t]*(?:$|[,\]}#:]))|[&*!][^ \t\n])"
 _UNSURE = re.compile(
-    rb"(?m)"
-    + _START
-    + rb"(?:"
-    + _WORDS
-    + rb"|"
-    + _NUMBERS
+    # Words and numbers that readers take for different things; anchors, aliases, tags.
+    rb"(?m)(?:[:,\[{?-][ \t]+|[\[{,])(?=[-+.0-9yYnNoO&*!])"
+    + _VALUE
+    # The same at the beginning of a line; merges; keys that are no strings.
+    + rb"|^[ \t]*(?:- +)*(?:"
+    + _VALUE
+    + rb"|<<[ \t]*:|"
+    + _NO_TEXT
     + rb")"
-    + _END
-    # Anchors, aliases, tags, merges.
-    + rb"|"
-    + _START
-    + rb"[&*!][^ \t\n]|^[ \t]*(?:- +)*<<[ \t]*:"
-    # Keys that are no strings.
-    + rb"|(?:^[ \t]*(?:- +)*|[{,][ \t]*)(?:[-+]?[0-9][0-9._]*|true|false|null|~|True|False|TRUE|FALSE)[ \t]*:(?=[ \t\n])"
-    # Directives, documents that begin behind their marker, ends of documents.
-    + rb"|^%|^---[ \t]*[^ \t\n#]|^\.\.\.|^\?"
-    # Characters that YAML, JSON or both write in other ways.
-    + rb"|[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]"
+    + rb"|[{,][ \t]*(?=[-+0-9tfnTF~])"
+    + _NO_TEXT
+    # Directives, documents that begin behind their marker, ends of documents, keys of many lines.
+    + rb"|^(?:%|---[ \t]*[^ \t\n#]|\.\.\.|\?)"
 )
+# Characters that YAML, JSON or both write in other ways.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+_UNUSUAL = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
 
 def values(content: bytes) -> list[Any]:
@@ -54,7 +52,8 @@ def values(content: bytes) -> list[Any]:
     Raises:
         OutsideError: it is none, or others could read it in another way.
     """
-    need(_UNSURE.search(content) is None, "YAML that is not read equally everywhere")
+    unusual = _CONTROLS.search(content) or (not content.isascii() and _UNUSUAL.search(content))
+    need(not unusual and _UNSURE.search(content) is None, "YAML that is not read equally everywhere")
     try:
         return [each.value for each in documents(content, "")]
     except FindingsError:

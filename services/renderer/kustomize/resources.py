@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from services.renderer.kustomize.outside import need, plain, texts
@@ -62,8 +61,7 @@ class Tied(NamedTuple):
     places: frozenset[tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """An object, and what the build must remember of it."""
 
     value: Mapping[str, Any]
@@ -123,12 +121,12 @@ class Resource:
     def with_value(self, value: Mapping[str, Any], *, checked: bool | None = None) -> Resource:
         """Return it with another content, called the same."""
         kept = self.checked if checked is None else checked
-        return self if value is self.value and kept is self.checked else replace(self, value=value, checked=kept)
+        return self if value is self.value and kept is self.checked else self._replace(value=value, checked=kept)
 
     def renamed(self, **metadata: str) -> Resource:
         """Return it with other metadata; what it was called is remembered."""
         value = {**self.value, "metadata": {**self.metadata, **metadata}}
-        return replace(self, value=value, past=(*self.past, self.id))
+        return self._replace(value=value, past=(*self.past, self.id))
 
     def was(self, wanted: Id) -> bool:
         """Tell whether it is or was called that."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from services.renderer.kustomize.fields import NAMESPACES, REPLICAS, Adding, Spec, changed, of_kind
@@ -50,14 +49,14 @@ def prefixed(resources: Sequence[Resource], prefix: str, suffix: str) -> list[Re
     found = list(resources)
     if prefix:
         found = [
-            replace(each.renamed(name=plain(prefix + each.name)), prefixes=(*each.prefixes, prefix))
+            each.renamed(name=plain(prefix + each.name))._replace(prefixes=(*each.prefixes, prefix))
             if _takes_names(each)
             else each
             for each in found
         ]
     if suffix:
         found = [
-            replace(each.renamed(name=plain(each.name + suffix)), suffixes=(*each.suffixes, suffix))
+            each.renamed(name=plain(each.name + suffix))._replace(suffixes=(*each.suffixes, suffix))
             if _takes_names(each)
             else each
             for each in found
@@ -92,7 +91,7 @@ def _with_pairs(resource: Resource, pairs: Mapping[str, str], specs: tuple[Spec,
         if sum(made[key] for made in new) > 1
     )
     found = resource.with_value(value)
-    return replace(found, tied=(*found.tied, *tied)) if tied else found
+    return found._replace(tied=(*found.tied, *tied)) if tied else found
 
 
 def with_replicas(resources: Sequence[Resource], name: str, count: int) -> list[Resource]:
@@ -134,6 +133,8 @@ def _with_images(node: Any, path: tuple[str, ...], patterns: Sequence[tuple[re.P
         return node
     found = node
     for name, before in node.items():
+        if before.__class__ is not dict and before.__class__ is not list and name not in _CONTAINERS:
+            continue
         inside = (*path, name)
         after = _with_images(before, inside, patterns)
         if name in _CONTAINERS and after.__class__ is list:
