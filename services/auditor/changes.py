@@ -267,20 +267,6 @@ class TargetTakenBack(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceChecked(Change):
-    """Whether a source can be had."""
-
-    TABLE: ClassVar[str] = "sources"
-    VERSION: ClassVar[tuple[str, ...] | None] = ("checked_at",)
-
-    source: str
-    failed: bool
-    code: str
-    message: str
-    checked_at: str
-
-
-@dataclass(frozen=True, slots=True)
 class RolloutMoved(Change):
     """Where a rollout stands."""
 

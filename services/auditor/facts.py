@@ -16,10 +16,10 @@ from services.auditor.changes import (
     HoldChanged,
     ReleaseMade,
     RolloutMoved,
-    SourceChecked,
     TargetReleased,
     TargetTakenBack,
 )
+from services.auditor.following import SourceChecked, SourceDropped
 from services.auditor.ledger import Event
 from shared.core.times import time_text
 from shared.messages.facts import Fact
@@ -39,6 +39,7 @@ _TYPES = {
     "rollback-over": "target.rollback-over",
     "source-failed": "source.failed",
     "source-recovered": "source.recovered",
+    "source-dropped": "source.dropped",
 }
 
 
@@ -87,8 +88,13 @@ def _changes(fact: Fact) -> Iterable[Change]:
 
 def _source(fact: Fact) -> Iterable[Change]:
     failed = fact.type == "source-failed"
-    code = str(fact.data.get("code", ""))
-    yield SourceChecked(fact.source, failed, code if failed else "", fact.message if failed else "", time_text(fact.at))
+    place = (fact.source, str(fact.data.get("repository", "")), str(fact.data.get("ref", "")))
+    if fact.type == "source-dropped":
+        yield SourceDropped(*place, time_text(fact.at))
+        return
+    code, hint = str(fact.data.get("code", "")), str(fact.data.get("hint", ""))
+    why = (code, fact.message, hint) if failed else ("", "", "")
+    yield SourceChecked(*place, failed, *why, time_text(fact.at))
 
 
 def _releases(fact: Fact) -> Iterable[Change]:
@@ -211,6 +217,7 @@ def _command(fact: Fact) -> Iterable[Change]:
 _FOLDS: Mapping[str, Callable[[Fact], Iterable[Change]]] = {
     "source-failed": _source,
     "source-recovered": _source,
+    "source-dropped": _source,
     "released": _releases,
     "removed": _releases,
     "rolled-back": _taken_back,

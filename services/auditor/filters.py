@@ -78,6 +78,13 @@ class ReleaseFilter(Page):
     commit: str = Field(default="", max_length=64)
 
 
+class SourceFilter(Page):
+    """Which sources; they are few, and come at once."""
+
+    all: bool = False
+    """Those that can be had, too."""
+
+
 class RolloutFilter(Page):
     """Which rollouts."""
 

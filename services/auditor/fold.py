@@ -26,6 +26,7 @@ from services.auditor.changes import (
     TargetReported,
     TargetSeen,
 )
+from services.auditor.following import SourceAt
 from services.auditor.ledger import Event
 from shared.core.canonical import digest, encode
 from shared.core.status import Result
@@ -68,7 +69,16 @@ def of_revision(revision: Revision) -> Folded:
         observed_at=time_text(revision.observed_at),
     )
     seen = (CommitSeen(revision.source, commit, revision.number) for commit in _tip_first(revision))
-    return Folded((event,), (row, *seen))
+    place = SourceAt(
+        revision.source,
+        revision.repository,
+        revision.asked_ref,
+        ref=revision.ref,
+        commit=revision.commit.id,
+        history=revision.history,
+        observed_at=time_text(revision.observed_at),
+    )
+    return Folded((event,), (row, place, *seen))
 
 
 def _tip_first(revision: Revision) -> Iterable[str]:

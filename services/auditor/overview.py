@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.auditor.queries import FAILED, SHOWN, health_now, state_now, sync_now, total
 from services.auditor.stages import REPORTED
-from services.auditor.tables import agents, clusters, holds, presences, renders, sources, targets
+from services.auditor.tables import agents, clusters, followed, holds, presences, renders, targets
 from services.auditor.views import HoldView, SourceView
 from shared.core.status import Health, Sync
 from shared.messages.releases import Membership
@@ -45,15 +45,30 @@ async def target_problems(connection: AsyncConnection) -> tuple[list[Any], int]:
     return rows, count.scalar() or 0
 
 
-async def source_problems(connection: AsyncConnection) -> list[SourceView]:
-    """Return the sources that cannot be had now."""
-    query = select(sources).where(sources.c.failed).order_by(sources.c.source)
-    return [source_view(row) for row in await connection.execute(query)]
+async def source_problems(connection: AsyncConnection, *, everything: bool = False) -> list[SourceView]:
+    """Return the refs that cannot be had now, or everything that sources follow."""
+    known = or_(followed.c.checked_at > followed.c.dropped_at, followed.c.observed_at > followed.c.dropped_at)
+    query = select(followed).where(known).order_by(followed.c.source, followed.c.repository, followed.c.asked_ref)
+    found = await connection.execute(query if everything else query.where(followed.c.failed))
+    return [source_view(row) for row in found]
 
 
 def source_view(row: Any) -> SourceView:
     """Return a source."""
-    return SourceView(name=row.source, failed=row.failed, code=row.code, message=row.message, checked_at=row.checked_at)
+    return SourceView(
+        name=row.source,
+        repository=row.repository,
+        asked_ref=row.asked_ref,
+        failed=row.failed,
+        code=row.code,
+        message=row.message,
+        hint=row.hint,
+        checked_at=row.checked_at,
+        ref=row.ref,
+        commit=row.commit,
+        history=row.history,
+        observed_at=row.observed_at,
+    )
 
 
 async def newest_renders(connection: AsyncConnection) -> list[Any]:

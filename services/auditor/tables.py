@@ -172,14 +172,22 @@ releases = Table(
     text("reported_at"),
 )
 
-sources = Table(
-    "sources",
+followed = Table(
+    "followed",
     metadata,
     text("source", key=True),
+    text("repository", key=True),
+    text("asked_ref", key=True),
     boolean("failed"),
     text("code"),
     text("message"),
+    text("hint"),
     text("checked_at"),
+    text("ref"),
+    text("commit"),
+    text("history"),
+    text("observed_at"),
+    text("dropped_at"),
 )
 
 rollouts = Table(

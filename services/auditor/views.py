@@ -215,13 +215,21 @@ class HoldView(View):
 
 
 class SourceView(View):
-    """A source that could not be had, or could again."""
+    """A ref that a source follows: whether it can be had, and where it is."""
 
     name: str
+    repository: str
+    asked_ref: str
     failed: bool
     code: str
     message: str
+    hint: str
     checked_at: str
+    ref: str
+    """What was observed last; it stays when the ref cannot be had any more."""
+    commit: str
+    history: str
+    observed_at: str
 
 
 class CommandView(View):
@@ -310,7 +318,7 @@ class HoldList(Listing[HoldView]):
 
 
 class SourceList(Listing[SourceView]):
-    """Sources that failed at least once."""
+    """What sources follow."""
 
     kind: str = "SourceList"
 

@@ -27,6 +27,7 @@ Kind = Literal[
     "releases",
     "rollouts",
     "events",
+    "sources",
     "cluster",
     "app",
     "target",
@@ -34,6 +35,7 @@ Kind = Literal[
     "release",
     "rollout",
     "event",
+    "source",
     "commits",
     "commit",
 ]
@@ -110,6 +112,16 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("AGE", lambda each: age(each["updated_at"])),
         Column("MESSAGE", lambda each: each["message"]),
     ),
+    "sources": (
+        Column("NAME", lambda each: each["name"]),
+        Column("REF", lambda each: each["asked_ref"] or each["ref"].removeprefix("refs/heads/")),
+        Column("STATUS", lambda each: each["code"].removeprefix("source.") or "ok"),
+        Column("COMMIT", lambda each: each["commit"][:12]),
+        Column("HISTORY", lambda each: each["history"], wide=True),
+        Column("AGE", lambda each: age(each["observed_at"])),
+        Column("REPOSITORY", lambda each: each["repository"]),
+        Column("MESSAGE", lambda each: each["message"]),
+    ),
     "events": (
         Column("POSITION", lambda each: each["id"], wide=True),
         Column("AGE", lambda each: age(each["time"])),
@@ -143,7 +155,7 @@ def get(
     header: bool = True,
     where: Where | None = None,
 ) -> int:
-    """Show clusters, apps, targets, revisions, releases, rollouts or events.
+    """Show clusters, apps, targets, revisions, releases, rollouts, events or sources.
 
     Args:
         kind: What to show.
@@ -165,7 +177,8 @@ async def _get(hub: Hub, plural: str, name: str, filters: Filters) -> dict[str, 
         items = await _named(hub, plural, name)
     else:
         limit = None if filters.all else filters.limit
-        items = await hub.items(f"/api/v1/{plural}", limit, **_parameters(plural, filters))
+        whole = {"all": "true"} if plural == "sources" else {}
+        items = await hub.items(f"/api/v1/{plural}", limit, **_parameters(plural, filters), **whole)
     return {"apiVersion": "towline.dev/v1", "kind": kind, "items": items}
 
 
@@ -195,6 +208,11 @@ def _parameters(plural: str, filters: Filters) -> dict[str, Any]:
 
 
 async def _named(hub: Hub, plural: str, name: str) -> list[dict[str, Any]]:
+    if plural == "sources":
+        found = [each for each in await hub.items("/api/v1/sources", None, all="true") if each["name"] == name]
+        if not found:
+            raise NotFoundError(f"there is no source {name!r}")
+        return found
     if plural in {"releases", "rollouts"}:
         found = [each for each in await hub.items(f"/api/v1/{plural}", None) if each["name"] == name]
         if not found:

@@ -19,7 +19,17 @@ from pathlib import Path
 from services.poller.credentials import CredentialsFile
 from services.poller.observation import Key, Sighting, still_unpacked
 from services.poller.permits import Permits
-from services.poller.refs import Chosen, Doubt, RefError, chosen, commit_of, doubted, history_of, prefixes
+from services.poller.refs import (
+    Chosen,
+    Doubt,
+    RefError,
+    StaleReplicaError,
+    chosen,
+    commit_of,
+    doubted,
+    history_of,
+    prefixes,
+)
 from services.poller.signers import Signers, SignersError
 from services.poller.state import Followed
 from services.poller.verifying import UnverifiedError, Verifier
@@ -223,6 +233,10 @@ class _Study:
         doubt = doubted(self.doubts.get(key), tip.commit)
         if doubt is not None:
             self.look.doubts[key] = doubt
+            self.look.answers[key] = StaleReplicaError(
+                f"{tip.ref} is at {tip.commit[:12]}, which is before {before.commit[:12]} that was seen already",
+                hint="a server that is behind the others, else a history that was set back: the next looks will tell",
+            )
         return doubt is not None
 
 

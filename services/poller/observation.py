@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
@@ -16,6 +16,7 @@ from services.poller.chains import Chain
 from services.poller.refs import Chosen
 from services.poller.state import Failing, Followed, FollowedChart, Outgoing, SourceState
 from shared.errors import TowlineError
+from shared.git.remote import TAGS
 from shared.messages.facts import Fact
 from shared.messages.sources import (
     ChartArchive,
@@ -32,6 +33,9 @@ from shared.messages.sources import (
 SUPERSEDED = 1000
 OUTBOX = 200
 """More than that waits only while the bus is away; then tips that nobody saw become superseded ones."""
+
+STALE = "source.stale-replica"
+STALE_FOR = timedelta(minutes=10)
 
 TOLD_ANEW = frozenset({"source.unverified"})
 """Codes of which each new reason is told: it names another commit."""
@@ -82,6 +86,7 @@ def observed(
             number=number,
             repository=before.repository,
             ref=sighting.chosen.ref,
+            asked_ref=before.asked_ref,
             commit=sighting.commit,
             previous=before.revision.commit.id if before.revision else "",
             history=sighting.history,
@@ -133,7 +138,7 @@ def answered(state: SourceState, source: str, answers: Mapping[Key, TowlineError
             if before.revision is None and before.key != state.main.key:
                 # Only the apps that need it fail; the others are waiting for this request.
                 state = requested(state, "needs", now)
-        elif error is None and before.failing is not None:
+        elif error is None and before.failing is not None and not _lingers(before, before.failing, now):
             state = _with(state, before.model_copy(update={"failing": None}))
             outbox.append(Outgoing(fact=_recovered(source, before, before.failing, now)))
     return state.model_copy(update={"outbox": compacted(outbox)})
@@ -144,6 +149,13 @@ def verified(state: SourceState, rules: Mapping[Key, str]) -> SourceState:
     for key, passed in rules.items():
         state = _with(state, find(state, key).model_copy(update={"verified": passed}))
     return state
+
+
+def _lingers(followed: Followed, failing: Failing, now: datetime) -> bool:
+    """Tell whether a good answer proves nothing yet: a server that shows two tips in turn gives one every time."""
+    if failing.code != STALE or now - failing.since > STALE_FOR:
+        return False
+    return followed.revision is None or followed.revision.observed_at < failing.since
 
 
 def _is_news(failing: Failing | None, error: TowlineError) -> bool:
@@ -173,7 +185,9 @@ def needed(state: SourceState, needs: Needs, now: datetime) -> SourceState:
     # What nobody looked at yet has no answer: its request follows the first tip or failure.
     before = {each.key for each in state.others}
     answered_already = any(each.revision for each in others if each.key not in before)
-    state = state.model_copy(update={"needs_number": needs.number, "others": others})
+    dropped = [Outgoing(fact=_dropped(needs.source, each, now)) for each in state.others if each.key not in wanted]
+    outbox = compacted([*state.outbox, *dropped])
+    state = state.model_copy(update={"needs_number": needs.number, "others": others, "outbox": outbox})
     if lost:
         for each in state.followed:
             state = _with(state, each.model_copy(update={"chain": None}))
@@ -305,6 +319,8 @@ def _history_facts(revision: Revision) -> Iterable[Outgoing]:
         yield Outgoing(fact=_fact("revision-superseded", revision, message, superseded, "info"))
     if revision.history is History.REWRITTEN:
         message = f"the history of {revision.ref} was rewritten: {revision.previous[:12]} is no longer part of it"
+        if revision.ref.startswith(TAGS):
+            message = f"the tag {revision.ref.removeprefix(TAGS)} was moved from {revision.previous[:12]}"
         yield Outgoing(fact=_fact("history-rewritten", revision, message, data, "warning"))
 
 
@@ -347,6 +363,18 @@ def _recovered(source: str, followed: Followed, failing: Failing, now: datetime)
         source=source,
         message=f"{followed.repository} answers again",
         data=data | {"since": failing.model_dump(mode="json")["since"]},
+        at=now,
+    )
+
+
+def _dropped(source: str, followed: Followed, now: datetime) -> Fact:
+    return Fact(
+        id=fact_id("source-dropped", source, *followed.key, now.isoformat()),
+        program="poller",
+        type="source-dropped",
+        source=source,
+        message=f"{followed.repository} is no longer followed: no app names it",
+        data={"repository": followed.repository, "ref": followed.asked_ref},
         at=now,
     )
 

@@ -30,6 +30,12 @@ class RefError(PermanentError):
     code = "source.ref-missing"
 
 
+class StaleReplicaError(RefError):
+    """A server shows a tip that is behind the one it showed before; what was seen stays until it shows it for good."""
+
+    code = "source.stale-replica"
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What a wanted ref means now."""

@@ -41,6 +41,8 @@ class Revision(Message):
     """URL without credentials."""
     ref: str
     """The full name: `refs/heads/main`, `refs/tags/v1`, or a commit id."""
+    asked_ref: str = ""
+    """The ref as it was asked for, or empty for the default branch."""
     commit: Commit
     previous: str = ""
     """The commit observed before at this ref."""

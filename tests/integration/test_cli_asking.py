@@ -319,3 +319,22 @@ async def test_following_resumes_without_loss_or_duplicates(tmp_path, served):
 
     assert found == [1, 2, 3, 4]
     assert process.returncode == 130
+
+
+async def test_sources_are_shown_with_their_status(served, tmp_path):
+    _, parts, _ = served
+    library = {"repository": "https://h/library", "ref": "v1.x", "code": "source.unverified", "hint": "sign it"}
+    failed = line.fact("source-failed", 2, source="fleet", message="the commit 1234 is not verified", data=library)
+    seen = line.revision(1).model_copy(update={"asked_ref": "main"})
+    await parts.store.write([fold.of_revision(seen), facts.of_fact(failed)])
+    code, out, err = await run(tmp_path, "get", "sources")
+    named = await run(tmp_path, "get", "source", "fleet", "-o", "json")
+    nothing = await run(tmp_path, "get", "source", "other")
+    refs = {row.split()[1]: row for row in out.splitlines()[1:]}
+
+    assert (code, err) == (0, "")
+    assert refs["main"].split()[2:4] == ["ok", line.commit_id(1)[:12]]
+    assert "unverified" in refs["v1.x"]
+    assert "the commit 1234 is not verified" in refs["v1.x"]
+    assert {each["hint"] for each in json.loads(named[1])["items"]} == {"", "sign it"}
+    assert (nothing[0] != 0, "no source 'other'" in nothing[2]) == (True, True)

@@ -7,7 +7,7 @@ import pytest
 from services.poller import observation
 from services.poller.chains import Chain
 from services.poller.observation import OUTBOX, Sighting, answered, needed, observed, republished, request_of, requested
-from services.poller.refs import Chosen
+from services.poller.refs import Chosen, StaleReplicaError
 from services.poller.state import Followed, Outgoing, SourceState
 from shared.git.remote import SourceError
 from shared.messages.blobs import BlobRef
@@ -223,3 +223,46 @@ def test_the_packs_of_what_is_no_longer_followed_are_forgotten():
     chain = Chain(tree="t", full_tree="t", packs=(BlobRef(digest="d", bytes=1),))
 
     assert observation.with_chain(FRESH, LIB, chain) == FRESH
+
+
+def stale(state, at):
+    return answered(state, "fleet", {MAIN: StaleReplicaError("behind")}, at)
+
+
+def good(state, at):
+    return answered(state, "fleet", {MAIN: None}, at)
+
+
+def test_a_server_that_shows_two_tips_in_turn_is_told_once_in_a_while_f17():
+    """F17: a hundred turns in half an hour are no two hundred facts, and no tip."""
+    state = first = seen(FRESH, sighting("a"), at=NOW)
+    for turn in range(100):
+        state = stale(state, NOW + timedelta(seconds=20 * turn + 10))
+        state = good(state, NOW + timedelta(seconds=20 * turn + 20))
+
+    assert facts(state).count("source-failed") <= 4
+    assert state.main.failing.code == "source.stale-replica"
+    assert (state.number, state.main.revision) == (first.number, first.main.revision)
+
+
+def test_a_stale_replica_is_over_with_the_next_tip_and_after_a_while():
+    behind = stale(seen(FRESH, sighting("a")), NOW + timedelta(seconds=1))
+    moved = good(seen(behind, sighting("b"), at=NOW + timedelta(seconds=2)), NOW + timedelta(seconds=2))
+
+    assert moved.main.failing is None
+    assert good(behind, NOW + timedelta(seconds=2)).main.failing is not None
+    assert good(behind, NOW + timedelta(minutes=11)).main.failing is None
+
+
+def test_a_tag_that_moved_is_called_so():
+    tag = Sighting(MAIN, Chosen("refs/tags/v1", "b"), sighting("b").commit, History.REWRITTEN, ())
+    (fact,) = [item.fact for item in seen(seen(FRESH, sighting("a")), tag).outbox if item.fact]
+
+    assert (fact.type, fact.message) == ("history-rewritten", "the tag v1 was moved from a")
+
+
+def test_what_no_app_names_any_more_is_told_and_forgotten():
+    state = needed(needed(seen(FRESH, sighting("a")), needs(LIB), NOW), needs(number=11), NOW)
+
+    assert facts(state) == ["source-dropped"]
+    assert state.others == ()

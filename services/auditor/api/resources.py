@@ -19,6 +19,7 @@ from services.auditor.filters import (
     ReleaseFilter,
     RevisionFilter,
     RolloutFilter,
+    SourceFilter,
     TargetFilter,
 )
 from services.auditor.ledger import cloud_event
@@ -130,10 +131,12 @@ def _declare_changes(api: Api, store: Store) -> None:
         async with store.reading() as connection:
             return HoldList(items=await overview.held(connection))
 
-    @api.get("/api/v1/sources", "List the sources that cannot be had now", answer=SourceList)
-    async def sources(_call: Call[Nothing]) -> SourceList:
+    @api.get(
+        "/api/v1/sources", "List the sources that cannot be had now, or all", asked=SourceFilter, answer=SourceList
+    )
+    async def sources(call: Call[SourceFilter]) -> SourceList:
         async with store.reading() as connection:
-            return SourceList(items=await overview.source_problems(connection))
+            return SourceList(items=await overview.source_problems(connection, everything=call.asked.all))
 
     @api.get("/api/v1/progress", "Tell how far a selection of targets came", asked=ProgressFilter, answer=Progress)
     async def how_far(call: Call[ProgressFilter]) -> Progress:
