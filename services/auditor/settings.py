@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from shared.runtime.listening import address_of
 from shared.runtime.settings import ServiceSettings, Texts, settings_for
 
 
@@ -33,16 +34,13 @@ class AuditorSettings(ServiceSettings):
     @field_validator("listen")
     @classmethod
     def _is_an_address(cls, listen: str) -> str:
-        host, colon, port = listen.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"{listen!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:0")
+        address_of(listen)
         return listen
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return address_of(self.listen)
 
     @property
     def database_url(self) -> str:

@@ -11,10 +11,10 @@ from services.cli.hosting import HubOptions
 from services.cli.hubs import CommandError
 from services.poller.settings import Source, parse_source
 from shared.bus.config import Tls, url_problem
+from shared.runtime.listening import address_of
 
 _TEXTS = {"listen", "hooks_listen", "bus_listen", "bus_cert", "bus_key", "bus"}
 _KEYS = {*_TEXTS, "sources", "verify"}
-MAX_PORT = 65535
 DEFAULT_LISTEN = "127.0.0.1:8080"
 
 
@@ -70,11 +70,12 @@ def servers(bus: str) -> tuple[str, ...]:
 
 
 def _address(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    if not (host and port.isascii() and port.isdecimal() and int(port) <= MAX_PORT):
+    try:
+        address_of(listen)
+    except ValueError as error:
         raise CommandError(
             f"{listen!r} is no address to listen on", code="cli.config", hint="write HOST:PORT, such as 127.0.0.1:8080"
-        )
+        ) from error
     return listen
 
 

@@ -19,6 +19,7 @@ def taken():
         ("hub run --data {file}", "{file}"),
         ("hub run --data {folder}/hub --listen nonsense", "'nonsense' is no address"),
         ("hub run --data {folder}/hub --listen 127.0.0.1:99999", "is no address"),
+        ("hub run --data {folder}/hub --hooks-listen nonsense", "'nonsense' is no address"),
         ("hub run --data {folder}/hub --source nonsense", "NAME=URL"),
         ("hub run --data {folder}/hub --bus nonsense", "'nonsense' is no address of a bus: write nats://HOST:PORT"),
         ("hub run --data {folder}/hub --bus nats://127.0.0.1:99999", "is no address of a bus"),

@@ -375,7 +375,7 @@ async def test_pings_are_answered(hooked, git_server):
         assert found.asked() == before
 
 
-async def test_what_is_no_delivery_is_answered_too(hooked, git_server):
+async def test_what_is_no_delivery_is_answered_too(hooked, git_server, caplog):
     git_server.commit("fleet", {"a": "1"})
     async with hooked() as found:
         cut = b"POST /hooks/fleet HTTP/1.1\r\nHost: h\r\nX-Signature: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
@@ -384,7 +384,9 @@ async def test_what_is_no_delivery_is_answered_too(hooked, git_server):
         async with found.client.post(f"{found.url}/hooks/fleet/more") as response:
             assert response.status == 404
         assert (await found.raw(cut))[0] == 400
+        assert (await found.raw(b"GET / HTTP/9.9\r\n\r\n"))[0] == 400
         assert (await found.post(found.push("github")))[0] == 202
+        assert "Traceback" not in caplog.text
 
 
 async def test_connections_are_bounded_in_number_and_time(hooked, git_server, monkeypatch):
@@ -405,6 +407,22 @@ async def test_connections_are_bounded_in_number_and_time(hooked, git_server, mo
 
         assert ended <= {b""}
         assert (await found.post(found.push("github")))[0] == 202
+
+
+async def test_open_connections_do_not_hold_up_the_end(hooked, git_server, monkeypatch):
+    monkeypatch.setattr(serving, "CONNECTION_S", 1000.0)
+    monkeypatch.setattr(serving, "READ_S", 1000.0)
+    git_server.commit("fleet", {"a": "1"})
+    async with hooked() as found:
+        place = found.url.removeprefix("http://").split(":")
+        _, silent = await asyncio.open_connection(*place)
+        _, dripping = await asyncio.open_connection(*place)
+        head = head_of(found.push("github"))
+        dripping.write(f"POST /hooks/fleet HTTP/1.1\r\nHost: h\r\n{head}Content-Length: 10\r\n\r\n".encode())
+        await dripping.drain()
+        await settled(found)
+    silent.close()
+    dripping.close()
 
 
 async def test_a_small_body_does_not_become_a_big_one(hooked, git_server):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from services.poller.hooks.limits import Bucket
 from services.poller.hooks.receiver import Receiver, Taken
@@ -53,9 +54,12 @@ async def serving_hooks(listen: str, receiver: Receiver, sources: Iterable[str])
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        async with await _listening(listen, cast("web.Server", runner.server)) as server:
+        server = await _listening(listen, cast("web.Server", runner.server))
+        try:
             host, port = server.sockets[0].getsockname()[:2]
             yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
@@ -91,6 +95,18 @@ class _Brief(web.RequestHandler):
         super().connection_lost(exc)
         if self._end is not None:
             self._end.cancel()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        # Anybody can send what is no HTTP: that is no bug, and not worth a traceback.
+        if isinstance(exc, HttpProcessingError):
+            return _refused(HookRefusedError("the request is no HTTP that can be read"))
+        return super().handle_error(request, status, exc, message)
 
 
 class _Full(asyncio.Protocol):
