@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
 
 from services.renderer.schemas.custom import Custom, customs
-from services.renderer.schemas.kubernetes import BASE64, DIALECT, kinds_of
+from services.renderer.schemas.kubernetes import BASE64, DIALECT, Kinds, kinds_of
+from shared.core.canonical import decode, encode
 from shared.core.objects import Manifest, group_of
 
+COMPILED_KEPT = 200
 MOST = 20
 """Of one object; who has more made the same mistake many times."""
 Path = tuple[str | int, ...]
@@ -58,7 +61,6 @@ class Checker:
     def __init__(self, version: str = "", definitions: Iterable[Manifest] = ()) -> None:
         self._kinds = kinds_of(version)
         self._customs = customs(definitions)
-        self._known: dict[tuple[str, str], _Rules | None] = {}
 
     def knows(self, manifest: Manifest) -> bool:
         """Tell whether anything is known of an object's kind."""
@@ -104,23 +106,28 @@ class Checker:
         return None
 
     def _rules(self, api_version: str, kind: str) -> _Rules | None:
-        key = (api_version, kind)
-        if key not in self._known:
-            schema = self._schema(api_version, kind)
-            self._known[key] = None if schema is None else _compiled(schema)
-        return self._known[key]
-
-    def _schema(self, api_version: str, kind: str) -> dict[str, Any] | None:
         group, _, version = api_version.rpartition("/")
         custom = self._customs.get((group, kind))
         if custom is None:
-            return self._kinds.schema(api_version, kind)
+            return _of_kubernetes(self._kinds, api_version, kind)
         own = custom.schemas.get(version)
-        if own is None:
-            return None
-        whole = self._kinds.defined(_METADATA)
-        properties = {**own.get("properties", {}), "metadata": {"$ref": whole["$ref"]}}
-        return {**own, "properties": properties, "$schema": DIALECT, "$defs": whole["$defs"]}
+        return None if own is None else _of_definition(self._kinds, encode(own))
+
+
+# Compiling takes a hundred times as long as checking an object, and the apps of a fleet have the same kinds.
+@lru_cache(maxsize=COMPILED_KEPT)
+def _of_kubernetes(kinds: Kinds, api_version: str, kind: str) -> _Rules | None:
+    """Return the rules for one of Kubernetes' own kinds."""
+    schema = kinds.schema(api_version, kind)
+    return None if schema is None else _compiled(schema)
+
+
+@lru_cache(maxsize=COMPILED_KEPT)
+def _of_definition(kinds: Kinds, content: bytes) -> _Rules | None:
+    """Return the rules of a version of a definition, whose schema is given as JSON."""
+    own, whole = decode(content), kinds.defined(_METADATA)
+    properties = {**own.get("properties", {}), "metadata": {"$ref": whole["$ref"]}}
+    return _compiled({**own, "properties": properties, "$schema": DIALECT, "$defs": whole["$defs"]})
 
 
 def _compiled(schema: dict[str, Any]) -> _Rules | None:
