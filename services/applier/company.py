@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from services.applier.dependence import Neighbour, Obstacle, obstacle
+from services.applier.dependence import Delay, Neighbour, delay
 from services.applier.documents import ReleaseDocument
 from services.applier.options import depends_on
 from shared.core.objects import ObjectKey
@@ -33,13 +33,13 @@ class Company:
         for app in self._waiting:
             self.targets[app].look_again()
 
-    def obstacle(self, target: Target) -> Obstacle | None:
+    def delay(self, target: Target) -> Delay | None:
         """Return what an app waits for before it takes its present release; what it runs already waits for nothing."""
         app = target.app
         found = None
         if app in self._roster and not _runs(target, self._roster[app]):
             near = {*self._depends_on[app], *(name for name, needs in self._depends_on.items() if app in needs)}
-            found = obstacle(app, {name: self._neighbour(name, judged=name in near) for name in self._roster})
+            found = delay(app, {name: self._neighbour(name, judged=name in near) for name in self._roster})
         if found is None:
             self._waiting.pop(app, None)
         else:

@@ -28,7 +28,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Delay:
     """Why a release is not applied now."""
 
     reason: str
@@ -41,7 +41,7 @@ class Obstacle:
     """What ran before is kept as it was meanwhile."""
 
 
-def obstacle(app: str, roster: Mapping[str, Neighbour]) -> Obstacle | None:
+def delay(app: str, roster: Mapping[str, Neighbour]) -> Delay | None:
     """Return why an app of the roster must wait, None when its turn has come.
 
     An app that is not there, or leaves, is nothing to wait for. Apps that leave in a circle leave in any order.
@@ -53,14 +53,14 @@ def obstacle(app: str, roster: Mapping[str, Neighbour]) -> Obstacle | None:
         first = [] if way else [name for name, needs in edges.items() if app in needs and roster[name].lacks]
         return _waits(dict.fromkeys(first, "goes first"))
     if way:
-        return Obstacle(
+        return Delay(
             DependencyCycleError.code, f"apps depend on each other: {' -> '.join(way)}", frozenset(way), refused=True
         )
     return _waits({name: roster[name].lacks for name in own.depends_on if name in edges and roster[name].lacks})
 
 
-def _waits(lacking: Mapping[str, str]) -> Obstacle | None:
+def _waits(lacking: Mapping[str, str]) -> Delay | None:
     if not lacking:
         return None
     told = ", ".join(f"{name}: {why}" for name, why in sorted(lacking.items()))
-    return Obstacle(WAITING, f"waiting for {told}", frozenset(lacking))
+    return Delay(WAITING, f"waiting for {told}", frozenset(lacking))

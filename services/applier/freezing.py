@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.applier.dependence import Obstacle
+from services.applier.dependence import Delay
 from services.applier.documents import ReleaseDocument
 from services.applier.guard import approval_of
 from services.applier.reports import Hold
@@ -23,7 +23,7 @@ LISTED = 50
 class Freeze:
     """What is held back: at most one of both."""
 
-    release: Obstacle | None = None
+    release: Delay | None = None
     drift: Closed | None = None
     """The release runs already; what is not as it should be is told and left."""
 
@@ -34,7 +34,7 @@ def freeze(windows: Iterable[Window], now: datetime, release: ReleaseDocument, h
     if found is None or (release.removed and release.approval):
         return Freeze()  # whoever approves what a removal waits for lets it go, window or not
     if not _applied(release, header):
-        return Freeze(release=Obstacle(FROZEN, str(found), heals=found.heals))
+        return Freeze(release=Delay(FROZEN, str(found), heals=found.heals))
     return Freeze() if found.heals else Freeze(drift=found)
 
 

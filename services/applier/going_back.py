@@ -15,7 +15,7 @@ from services.applier.documents import ReleaseDocument
 from services.applier.policy import OnRollback
 from services.applier.state import Header, Inventory, Wanted
 from shared.core.objects import ObjectKey
-from shared.core.status import ROLLED_BACK, Sync
+from shared.core.status import ROLLED_BACK, Sync, way_back
 
 KEPT = 5
 """So many bundles that were applied whole are kept of each app."""
@@ -61,6 +61,5 @@ def told(release: ReleaseDocument | None, sync: Sync, reason: str, message: str)
         return sync, reason, message
     back = release.rollback
     to = release.provenance[0].commit if release.provenance else back.to
-    aside = back.commit[:12] or "what git says"
-    text = f"{back.actor or 'somebody'} took it back from {aside} to {to[:12]}: {back.reason}".rstrip(": ")
+    text = f"{back.actor or 'somebody'} took it back {way_back(back.commit, to, back.reason)}"
     return Sync.OUT_OF_SYNC, ROLLED_BACK, f"{text}; {message}" if reason else text

@@ -183,7 +183,7 @@ class Target:
             return ""
         if self.is_suspended():
             return self._stand_still()
-        if (self._drifted or self._waiting.obstacle) and not self._fresh:
+        if (self._drifted or self._waiting.delay) and not self._fresh:
             await asyncio.sleep(self._tools.pace.debounce_s)
         return self._reason()
 

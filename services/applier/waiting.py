@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.applier.dependence import DependencyCycleError, Obstacle
+from services.applier.dependence import Delay, DependencyCycleError
 from services.applier.due import Due
 from services.applier.freezing import FROZEN, freeze, hold_of
 from services.applier.options import windows_of
@@ -29,7 +29,7 @@ class Waiting:
 
     tools: Tools
     due: Due
-    obstacle: Obstacle | None = None
+    delay: Delay | None = None
     frozen: Closed | None = None
     """The release runs, and drift from it is told and left for now."""
     _coming: frozenset[ObjectKey] = frozenset()
@@ -42,41 +42,41 @@ class Waiting:
         """
         self._look(target)
         self.due.turn_at = _NEVER
-        if self.obstacle is None:
+        if self.delay is None:
             return True
         self._coming = frozenset(wanted)
         self.also_wants(target)
-        if self.obstacle.refused:
-            raise DependencyCycleError(self.obstacle.message, hint="take one `dependsOn` away")
-        self._tell(target, self.obstacle)
+        if self.delay.refused:
+            raise DependencyCycleError(self.delay.message, hint="take one `dependsOn` away")
+        self._tell(target, self.delay)
         if target.standing.sync is Sync.HELD and target.release is not None:
             hold = hold_of(target.release, target.inventory.entries)
-            await self.tools.reporter.held(target, target.release, hold, self.obstacle.message)
+            await self.tools.reporter.held(target, target.release, hold, self.delay.message)
         return False
 
     def heals(self, target: Target) -> bool:
         """Tell whether the release of before is kept as it was; the rest of one that was begun waits, too."""
         kept = target.active not in (None, target.release)
-        healing = self.obstacle is None or (self.obstacle.heals and kept)
+        healing = self.delay is None or (self.delay.heals and kept)
         if not healing:
             self.due.verify_at = _NEVER
         return healing
 
     def also_wants(self, target: Target) -> None:
         """Have other apps know that this one keeps what it has, and what it shall have."""
-        if self.obstacle is not None:
+        if self.delay is not None:
             self.tools.desires.also(target.app, self._coming | target.inventory.entries.keys())
             self.tools.follow(target.inventory.entries)
 
     def is_over(self, target: Target) -> bool:
         """Tell whether a release that waits is to be tried; else say anew what it waits for."""
-        before = self.obstacle
+        before = self.delay
         if before is None:
             return False
         self._look(target)
-        if self.obstacle is None or self.obstacle.refused or before.refused:
-            return self.obstacle != before
-        self._tell(target, self.obstacle)
+        if self.delay is None or self.delay.refused or before.refused:
+            return self.delay != before
+        self._tell(target, self.delay)
         return False
 
     def tell_drift(self, target: Target, now: float) -> None:
@@ -95,10 +95,10 @@ class Waiting:
         now = self.tools.session.clock.now()
         found = freeze(windows_of(release.options), now, release, target.inventory.header)
         self.frozen = found.drift
-        self.obstacle = self.tools.company.obstacle(target) or found.release
+        self.delay = self.tools.company.delay(target) or found.release
 
-    def _tell(self, target: Target, obstacle: Obstacle) -> None:
+    def _tell(self, target: Target, delay: Delay) -> None:
         removed = target.release is not None and target.release.removed
-        sync = Sync.HELD if removed and obstacle.reason == FROZEN else Sync.APPLYING
-        target.standing.say(sync, obstacle.reason, obstacle.message)
+        sync = Sync.HELD if removed and delay.reason == FROZEN else Sync.APPLYING
+        target.standing.say(sync, delay.reason, delay.message)
         self.due.retry_at, self.due.turn_at = _NEVER, time.monotonic() + LOOK_S

@@ -180,6 +180,9 @@ class ReleaseMade(_Released):
     TABLE: ClassVar[str] = "releases"
     VERSION: ClassVar[tuple[str, ...] | None] = ("released_at",)
 
+    rollback: str
+    """Why it takes its target back; empty: it does not."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseReported(Change):

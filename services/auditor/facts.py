@@ -21,6 +21,7 @@ from services.auditor.changes import (
 )
 from services.auditor.following import SourceChecked, SourceDropped
 from services.auditor.ledger import Event
+from shared.core.status import way_back
 from shared.core.times import time_text
 from shared.messages.facts import Fact
 from shared.messages.releases import ReleaseState
@@ -102,7 +103,15 @@ def _releases(fact: Fact) -> Iterable[Change]:
         row = _release_row(fact, release)
         if row["cluster"] and row["app"]:
             yield TargetReleased(**row)
-            yield ReleaseMade(**row)
+            yield ReleaseMade(**row, rollback=_rollback(release, row["commit"]))
+
+
+def _rollback(release: Mapping[str, Any], commit: str) -> str:
+    back = release.get("rollback")
+    if not isinstance(back, Mapping):
+        return ""
+    aside, reason = str(back.get("commit") or ""), str(back.get("reason") or "")
+    return f"{back.get('actor') or 'somebody'} took it back {way_back(aside, commit, reason)}"
 
 
 def _listed(fact: Fact) -> list[Mapping[str, Any]]:

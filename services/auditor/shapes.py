@@ -17,7 +17,7 @@ from services.auditor.views import (
     RolloutView,
     TargetView,
 )
-from shared.core.status import ROLLED_BACK, Health, Result, Sync
+from shared.core.status import ROLLED_BACK, Health, Result, Sync, way_back
 
 STAGES = ("observed", "rendered", "released", "applied", "healthy")
 FAILED_RESULTS = (Result.FAILED, Result.PARTIAL, Result.REFUSED)
@@ -139,9 +139,8 @@ def rollback_view(kept: dict[str, Any]) -> RollbackView:
 
 def rollback_line(cluster: str, app: str, back: RollbackView) -> str:
     """Return why a target does not run what git says, and the way out."""
-    to = next((commit[:12] for commit in back.commits), back.to)
-    aside = back.commit[:12] or "what git says"
-    why = f"{ROLLED_BACK}: {back.actor} took it back from {aside} to {to}: {back.reason}".rstrip(": ")
+    way = way_back(back.commit, next(iter(back.commits), back.to), back.reason)
+    why = f"{ROLLED_BACK}: {back.actor} took it back {way}"
     return f"{why} (push a fix or a revert, or let it try again: towline resume {cluster}/{app})"
 
 
@@ -204,6 +203,7 @@ def release_view(row: Any) -> ReleaseView:
         released_at=row.released_at or None,
         result=row.result,
         reported_at=row.reported_at or None,
+        rollback=row.rollback,
     )
 
 

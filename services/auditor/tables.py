@@ -168,6 +168,7 @@ releases = Table(
     integer("generation", key=True),
     integer("number"),
     *(text(name) for name in _RELEASE),
+    text("rollback"),
     text("result"),
     text("reported_at"),
 )

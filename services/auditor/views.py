@@ -186,6 +186,7 @@ class ReleaseView(View):
     released_at: str | None
     result: str
     reported_at: str | None
+    rollback: str = Field(default="", description="Who takes the target back, from where to where, and why")
 
 
 class RolloutView(View):

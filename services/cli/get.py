@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from services.cli.hubs import CommandError, NotFoundError, Where, asked
 from services.cli.objects import Objects, objects_of, show_objects
 from services.cli.output import Column, Output, age, plain, say, show, yaml_text
+from shared.core.status import ROLLED_BACK
 
 if TYPE_CHECKING:
     from services.cli.client import Hub
@@ -52,7 +53,7 @@ def _commit(item: Mapping[str, Any]) -> str:
 
 def _target_message(item: Mapping[str, Any]) -> str:
     message = str(item["conditions"][0]["message"] or item["message"])
-    return f"RolledBack: {message}" if item.get("rollback") else message
+    return f"{ROLLED_BACK}: {message}" if item.get("rollback") else message
 
 
 COLUMNS: dict[str, Sequence[Column]] = {
@@ -102,6 +103,7 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("REVISION", _commit),
         Column("BUNDLE", lambda each: each["bundle"][:12], wide=True),
         Column("AGE", lambda each: age(each["released_at"])),
+        Column("MESSAGE", lambda each: f"{ROLLED_BACK}: {each['rollback']}" if each.get("rollback") else ""),
     ),
     "rollouts": (
         Column("NAME", lambda each: each["name"]),

@@ -20,7 +20,7 @@ from services.releaser.releasing import IN_ONE_FACT, Wish, release
 from services.releaser.store import PROGRAM, Transaction, portions
 from services.releaser.tables import rollbacks, targets
 from shared.core.durations import seconds
-from shared.core.status import Health, Result, Sync
+from shared.core.status import Health, Result, Sync, way_back
 from shared.core.times import time_text
 from shared.messages.releases import ReleaseState, Rollback, RolloutPlace
 
@@ -168,8 +168,8 @@ def _tell(tx: Transaction, backs: Sequence[Back], said: Mapping[str, Rollback], 
     ]
     aside = next((back.commit for back in backs if back.commit), "")
     where = names[0] if len(names) == 1 else f"{len(names)} clusters"
-    to = next((commit[:12] for back in backs for commit in back.goal.commits), backs[0].goal.number)
-    text = f"{app} on {where} went back from {aside[:12] or 'what git says'} to {to}: {why.reason}".rstrip(": ")
+    to = next((commit for back in backs for commit in back.goal.commits), backs[0].goal.number)
+    text = f"{app} on {where} went back {way_back(aside, to, why.reason)}"
     cluster = names[0] if len(names) == 1 else ""
     data = {"rollbacks": listed, "actor": why.actor, "automatic": why.automatic}
     tx.say("rolled-back", app=app, cluster=cluster, commit=aside, severity="warning", message=text, data=data)

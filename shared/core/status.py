@@ -51,3 +51,8 @@ class ClusterState(StrEnum):
     OFFLINE = "offline"
     QUARANTINED = "quarantined"
     REVOKED = "revoked"
+
+
+def way_back(aside: str, to: str, reason: str) -> str:
+    """Return how a target went back, in words: from the commit that is set aside to an older one, and why."""
+    return f"from {aside[:12] or 'what git says'} to {to[:12]}: {reason}".rstrip(": ")

@@ -38,7 +38,8 @@ async def went_back(store):
     """A commit that c2 runs and c1 was taken back from."""
     await store.write([*commit(1, WEB), facts.of_fact(line.released(1, WEB)), reported("c1", 1), reported("c2", 1)])
     await store.write([*commit(2, AFTER), facts.of_fact(line.released(2, AFTER)), reported("c2", 2, bundle="b")])
-    back = facts.of_fact(line.released(3, {("c1", "web"): "a"}))
+    said = {"from": "1.2", "to": "1.1", "commit": line.commit_id(2), "actor": "ada", "reason": "incident 42"}
+    back = facts.of_fact(line.released(3, {("c1", "web"): "a"}, rollback=said))
     why = {"sync": Sync.OUT_OF_SYNC, "reason": ROLLED_BACK}
     await store.write([taken_back(2.9, actor="ada", reason="incident 42"), back, reported("c1", 3, **why)])
 
@@ -60,8 +61,14 @@ async def test_a_target_that_was_taken_back_is_shown_as_that_everywhere(served):
     target = await get(client, "/api/v1/targets/c1/web")
     app = (await get(client, "/api/v1/apps"))["items"][0]
     (newest, _) = (await get(client, "/api/v1/revisions"))["items"]
+    releases = (await get(client, "/api/v1/releases?cluster=c1"))["items"]
     page = await (await client.get("/", headers=bearer())).text()
 
+    assert {each["name"]: each["rollback"] for each in releases} == {
+        "c1/web@1.1": "",
+        "c1/web@1.2": "",
+        "c1/web@1.3": "ada took it back from 020202020202 to 030303030303: incident 42",
+    }
     assert (target["sync"], target["reason"]) == ("OutOfSync", ROLLED_BACK)
     assert target["rollback"]["from"] == "1.2"
     assert [each["type"] for each in target["conditions"] if each["status"] == "True"] == ["Healthy", "Stalled"]

@@ -71,7 +71,7 @@ def problem(message="mapping values are not allowed", file="apps/web/app.yaml", 
     return Problem(code="yaml.syntax", message=message, file=file, line=line, column=7)
 
 
-def released(number, targets, *, generation=None, state="present", source="fleet"):
+def released(number, targets, *, generation=None, state="present", source="fleet", **more):
     """`targets`: (cluster, app) -> bundle name."""
     return fact(
         "released",
@@ -91,6 +91,7 @@ def released(number, targets, *, generation=None, state="present", source="fleet
                     "source": source,
                     "number": number,
                     "provenance": [{"source": source, "ref": "refs/heads/main", "commit": commit_id(number)}],
+                    **more,
                 }
                 for (cluster, app), name in targets.items()
             ],

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.applier.dependence import Neighbour, Obstacle, obstacle
+from services.applier.dependence import Delay, Neighbour, delay
 from services.applier.options import depends_on
 from services.applier.turns import AT_ONCE, Turns
 from shared.core.cycles import cycle_of
@@ -49,18 +49,18 @@ def gone(*needs, lacks=""):
     ],
 )
 def test_an_app_waits_for_what_it_depends_on_c10(roster, told):
-    found = obstacle("api", roster)
+    found = delay("api", roster)
 
     assert (found.message if found else "") == told
 
 
 def test_a_circle_is_named_and_waited_for_by_nobody_in_it_c10():
     roster = {"a": app("b"), "b": app("c"), "c": app("a"), "d": app("a", lacks="dependency.cycle")}
-    way = Obstacle("dependency.cycle", "apps depend on each other: b -> c -> a -> b", frozenset("abc"), refused=True)
+    way = Delay("dependency.cycle", "apps depend on each other: b -> c -> a -> b", frozenset("abc"), refused=True)
 
-    assert obstacle("b", roster) == way
-    assert obstacle("d", roster) is None
-    assert obstacle("e", {"e": app("e")}).message == "apps depend on each other: e -> e"
+    assert delay("b", roster) == way
+    assert delay("d", roster) is None
+    assert delay("e", {"e": app("e")}).message == "apps depend on each other: e -> e"
 
 
 def test_the_shortest_way_back_is_found_whatever_else_there_is():
