@@ -45,6 +45,8 @@ def plan(app):
         ("project: libs\nsource: platform\n", ""),
         ("project: libs\n", "takes nothing from the source 'fleet', only from platform"),
         (f"source: {{repo: {EVIL}}}\n", ""),
+        (f"project: shop\nhelm: {{repo: {EVIL}, chart: x, version: 1.x}}\n", f"takes nothing from {EVIL}, only from"),
+        (f"project: shop\nhelm: {{repo: {PLATFORM}, chart: x, version: 1.x}}\n", ""),
     ],
 )
 def test_an_app_takes_content_from_the_sources_of_its_project_only(app, refused):

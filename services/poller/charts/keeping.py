@@ -33,7 +33,8 @@ AT_ONCE = 4
 LONGEST_S = 300.0
 BUS_RETRY_S = 2.0
 KEPT_S = 30 * 86400.0
-"""So long an archive stays on disk that no fleet needs: a commit may be taken back."""
+KEPT_BYTES = 2 << 30
+"""So long, and within so much, archives stay on disk that no fleet needs: a commit may be taken back."""
 
 Place = tuple[str, str]
 """A source, and the digest of an archive that it needs."""
@@ -145,9 +146,11 @@ class ChartKeeper:
     def _tidy(self) -> None:
         """Drop archives that nobody needed for long."""
         needed = {f"{chart.digest}.tgz" for watcher in self.watchers.values() for chart in watcher.state.charts}
-        oldest = time.time() - KEPT_S
-        for path in self.folder.glob("*.tgz"):
-            if path.name not in needed and path.stat().st_mtime < oldest:
+        left = [(path.stat(), path) for path in self.folder.glob("*.tgz") if path.name not in needed]
+        oldest, taken = time.time() - KEPT_S, 0
+        for found, path in sorted(left, key=lambda each: each[0].st_mtime, reverse=True):
+            taken += found.st_size
+            if found.st_mtime < oldest or taken > KEPT_BYTES:
                 path.unlink(missing_ok=True)
 
 
