@@ -28,6 +28,7 @@ from services.poller.refs import (
     commit_of,
     doubted,
     history_of,
+    is_older,
     prefixes,
 )
 from services.poller.signers import Signers, SignersError
@@ -227,14 +228,15 @@ class _Study:
 
     def _doubts(self, key: Key, before: Chosen | None, tip: Chosen) -> bool:
         """Tell whether the tip went back in history and was not seen often enough to be believed."""
-        back = before is not None and before.ref == tip.ref and before.commit != tip.commit
-        if before is None or not back or not self.mirror.is_ancestor(tip.commit, before.commit):
+        if before is None or before.commit == tip.commit:
+            return False
+        if not is_older(tip, before) and not self.mirror.is_ancestor(tip.commit, before.commit):
             return False
         doubt = doubted(self.doubts.get(key), tip.commit)
         if doubt is not None:
             self.look.doubts[key] = doubt
             self.look.answers[key] = StaleReplicaError(
-                f"{tip.ref} is at {tip.commit[:12]}, which is before {before.commit[:12]} that was seen already",
+                f"{tip.ref} is at {tip.commit[:12]}, which is before {before.commit[:12]} of {before.ref} that was seen already",
                 hint="a server that is behind the others, else a history that was set back: the next looks will tell",
             )
         return doubt is not None

@@ -320,7 +320,9 @@ def _history_facts(revision: Revision) -> Iterable[Outgoing]:
     if revision.history is History.REWRITTEN:
         message = f"the history of {revision.ref} was rewritten: {revision.previous[:12]} is no longer part of it"
         if revision.ref.startswith(TAGS):
-            message = f"the tag {revision.ref.removeprefix(TAGS)} was moved from {revision.previous[:12]}"
+            message = (
+                f"{revision.ref} was moved, or a tag of a newer version went away: {revision.previous[:12]} was there"
+            )
         yield Outgoing(fact=_fact("history-rewritten", revision, message, data, "warning"))
 
 

@@ -107,13 +107,19 @@ def history_of(previous: Chosen | None, now: Chosen, *, builds_on: bool) -> Hist
     """Return how `now` relates to `previous`; `builds_on`: its commit descends from the previous one.
 
     A tag that moves is a rewritten history wherever it moves to: a tag promises that it does not. A range that moves
-    on to another tag is not.
+    on to another tag is not, unless that is an older version: then a tag went away.
     """
     if previous is None:
         return History.FIRST
     if previous.ref != now.ref:
-        return History.FORWARD
+        return History.REWRITTEN if is_older(now, previous) else History.FORWARD
     return History.FORWARD if builds_on and not now.ref.startswith(TAGS) else History.REWRITTEN
+
+
+def is_older(now: Chosen, previous: Chosen) -> bool:
+    """Tell whether both are tags of versions, and `now` the lower one."""
+    orders = [order_of(each.ref.removeprefix(TAGS)) for each in (now, previous)]
+    return orders[0] is not None and orders[1] is not None and orders[0] < orders[1]
 
 
 def doubted(doubt: Doubt | None, commit: str) -> Doubt | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+_WORDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = re.compile(rf"v?(\d{{1,9}})\.(\d{{1,9}})\.(\d{{1,9}})(?:-({_WORDS}))?(?:\+{_WORDS})?")
 _TERM = re.compile(
     r"(?P<operator>>=|<=|>|<|=|\^|~)?\s*v?(?P<numbers>(?:\d{1,9}|[xX*])(?:\.(?:\d{1,9}|[xX*])){0,2})(?:-(?P<pre>[0-9A-Za-z.-]+))?"
 )

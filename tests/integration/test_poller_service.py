@@ -197,6 +197,28 @@ async def test_a_tip_that_goes_back_is_believed_when_it_stays(bus_server, line, 
     assert request.checkout.commit.id == first
 
 
+async def test_a_range_goes_back_to_an_older_version_only_when_the_newer_tag_stays_away(
+    bus_server, line, local_git, tmp_path
+):
+    """A33, F17: a replica that does not have the tag yet takes no release back."""
+    first = local_git.commit("fleet", {"a": "1"})
+    local_git.tag("fleet", "v1.0.0", first)
+    second = local_git.commit("fleet", {"a": "2"}, amend=True)
+    local_git.tag("fleet", "v1.1.0", second)
+    async with polling(bus_server, tmp_path, source(local_git, "fleet", "1.x"), interval_s=60):
+        await line.request_at(second)
+        local_git.delete("fleet", "refs/tags/v1.1.0")
+        await line.command("sync")
+        failed = await line.command("sync")
+        unbelieved = line.requests.empty()
+        await line.command("sync")
+        request = await line.request_at(first)
+
+    assert unbelieved
+    assert "which is before" in failed.message
+    assert (request.checkout.ref, request.checkout.commit.id) == ("refs/tags/v1.0.0", first)
+
+
 async def test_a_fleet_gets_the_repositories_that_it_needs(bus_server, line, store, local_git, tmp_path):
     fleet = local_git.commit("fleet", {"a": "1"})
     library = local_git.commit("library", {"chart/Chart.yaml": "name: web\n"})

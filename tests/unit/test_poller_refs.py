@@ -101,6 +101,12 @@ def test_a_full_commit_id_is_a_commit_even_where_a_branch_has_that_name():
         (">=1.5.0-alpha", "1.5.0-rc.1", True),
         (">=1.5.0-rc.2", "1.5.0-rc.10", True),
         ("^*", "4.0.0", True),
+        ("1.x", "2024.01.15", False),
+        ("2024.x", "2024.01.15", True),
+        ("^1.0.0-rc.1", "2.0.0-rc.1", False),
+        ("<2", "2.0.0-rc.1", False),
+        (">1.0.0-rc.1 <1.0.0", "1.0.0-rc.1.0", True),
+        ("1.x", "1.2.3+build.5", True),
     ],
 )
 def test_ranges_hold_the_versions_that_people_expect(wanted, version, inside):
@@ -122,6 +128,9 @@ def test_other_texts_are_no_ranges(text):
         (Chosen("refs/heads/main", A), Chosen("refs/heads/main", B), False, History.REWRITTEN),
         (Chosen("refs/tags/v1", A), Chosen("refs/tags/v1", B), True, History.REWRITTEN),
         (Chosen("refs/tags/v1.0.0", A), Chosen("refs/tags/v1.1.0", B), False, History.FORWARD),
+        (Chosen("refs/tags/v1.1.0", A), Chosen("refs/tags/v1.0.0", B), False, History.REWRITTEN),
+        (Chosen("refs/tags/v1.1.0", A), Chosen("refs/tags/1.1.0+b2", B), False, History.FORWARD),
+        (Chosen("refs/heads/v1.1.0", A), Chosen("refs/tags/v1.0.0", B), False, History.FORWARD),
     ],
 )
 def test_a_history_is_named_by_what_its_ref_promises(previous, now, builds_on, history):
@@ -141,3 +150,21 @@ def test_tips_shown_in_turn_are_never_believed():
         doubt = doubted(doubt, commit)
 
     assert doubt == Doubt(B, 1)
+
+
+@pytest.mark.parametrize(
+    "tag", ["1.2", "v1", "1.2.3.4", "1.2.3-", "1.2.3-a..b", "1.2.3+", "release-1.2.3", "V1.2.3", ""]
+)
+def test_other_tags_are_no_versions(tag):
+    assert order_of(tag) is None
+
+
+def test_build_metadata_and_a_v_make_no_version_higher():
+    assert order_of("v1.2.3") == order_of("1.2.3") == order_of("1.2.3+build.9")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equal_versions_the_same_tag_counts_whatever_the_server_lists_first(order):
+    tags = [RemoteRef(f"refs/tags/{name}", A) for name in ("1.2.3", "1.2.3+b1", "1.2.3+b2", "1.2.2")]
+
+    assert chosen("1.x", tags[::order]).ref == "refs/tags/1.2.3+b2"
