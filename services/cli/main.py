@@ -74,13 +74,19 @@ _STEERING = (
     ("steer:approve", "Let go what waits for a person: deletions, claims, gates.", "approve prod-eu-01/web"),
 )
 _OFFLINE = (
+    ("offline_init:init", "Begin a fleet in a folder, with schemas for editors.", "init fleet"),
+    ("offline_init:schema", "Print the JSON Schema of one kind of file, for editors.", "schema app > app.json"),
     (
         "offline:render",
         "Print the objects that each cluster would get, without hub or cluster.",
         "render . --cluster prod-eu-01 -o json",
     ),
     ("offline:validate", "Name everything that is wrong with a fleet, at once.", "validate . -o github"),
-    ("offline:targets", "Show which cluster gets which app, and of what it is made.", "targets . --app web"),
+    (
+        "offline_targets:targets",
+        "Show which cluster gets which app, of what it is made, and why another does not.",
+        "targets . --app web",
+    ),
     ("lock:lock", "Write down which archives the charts of chart repositories are.", "lock . --update"),
 )
 _RUNNING = (

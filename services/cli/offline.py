@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from services.cli.offline_findings import Reported, line_of, once, report
-from services.cli.output import Column, Output, say, show
+from services.cli.output import say
 from shared.errors import Finding
 
 if TYPE_CHECKING:
     from services.cli.offline_render import Made
-    from services.renderer.targets import Plan, Target
+    from services.renderer.targets import Plan
 
 Rendered = Literal["yaml", "json", "dir"]
 Unsandboxed = Annotated[
@@ -113,53 +113,6 @@ def validate(
     ]
     report(once([*findings, *not_checked()]), output, path)
     return 1 if any(each.severity == "error" for each in findings) else 0
-
-
-_COLUMNS = (
-    Column("CLUSTER", lambda each: each["cluster"]),
-    Column("APP", lambda each: each["app"]),
-    Column("NAMESPACE", lambda each: each["namespace"]),
-    Column("ENGINE", lambda each: each["engine"]),
-    Column("FROM", lambda each: each["root"]),
-    Column("LAYERS", lambda each: " ".join(each["layers"])),
-    Column("MESSAGE", lambda each: each["message"]),
-)
-
-
-def targets(
-    path: Path = Path(), /, *, asked: Asked | None = None, output: Output = "table", header: bool = True
-) -> int:
-    """Show which cluster gets which app, and of what it is made.
-
-    Args:
-        path: A checkout, a bare repository, or one app's folder.
-        asked: What of it.
-        output: How to print.
-        header: Print the titles of the columns.
-    """
-    from services.cli.offline_fleet import plan_at
-
-    plan = plan_at(path, asked or Asked())
-    items = sorted((_item(each) for each in plan.targets), key=lambda each: (each["cluster"], each["app"]))
-    listing = {"apiVersion": "towline.dev/v1", "kind": "TargetList", "items": items}
-    show(listing, _COLUMNS, output, noun="target", header=header)
-    errors = [each for each in plan.findings if each.severity == "error"]
-    for told in once(errors):
-        say(line_of(told))
-    return 1 if errors else 0
-
-
-def _item(target: Target) -> dict[str, Any]:
-    inputs = target.inputs
-    return {
-        "cluster": target.cluster,
-        "app": target.app,
-        "namespace": inputs.namespace if inputs else "",
-        "engine": inputs.engine if inputs else "",
-        "root": (inputs.root or inputs.path or ".") if inputs else "",
-        "layers": list(inputs.layers) if inputs else [],
-        "message": "; ".join(each.message for each in target.findings),
-    }
 
 
 def _findings(plan: Plan, targets: Sequence[Made], asked: Asked) -> list[Finding]:

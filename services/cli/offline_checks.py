@@ -84,7 +84,7 @@ def _of_kinds(
     definitions = {name: [each for each in made.objects if each["kind"] == _DEFINITION] for name, made in own.items()}
     everywhere = [each for found in definitions.values() for each in found]
     for name, made in own.items():
-        if apps[name].written.checks == "off":
+        if apps[name].written.checks == "none":
             continue
         alone, together = Checker(version, definitions[name]), Checker(version, everywhere)
         foreign = [each for each in made.objects if not alone.knows(each)]

@@ -56,7 +56,7 @@ class Content:
         self.used.update(index for index, _ in layers)
         values = self._values(cluster)
         kubernetes = self._kubernetes(cluster, layers)
-        schemas = "" if self._app.written.checks == "off" else minor_of(cluster.kube_version) or NEWEST
+        schemas = "" if self._app.written.checks == "none" else minor_of(cluster.kube_version) or NEWEST
         key = (layers, values, kubernetes, schemas)
         if key not in self._known:
             try:

@@ -336,8 +336,8 @@ class AppFile(Written):
     source: Annotated[AppSource | None, BeforeValidator(_by_name)] = None
     layers: tuple[str, ...] = ()
     targets: Annotated[tuple[Match, ...], BeforeValidator(_one_selector)] = ()
-    checks: Annotated[Literal["warn", "strict", "off"], Field(alias="validate")] = "warn"
-    """What follows when the schemas of Kubernetes or of definitions refuse an object: a warning, or no bundle."""
+    checks: Annotated[Literal["warn", "strict", "none"], Field(alias="validate")] = "warn"
+    """What follows when the schemas of Kubernetes or of definitions refuse an object: a warning, no bundle, or nothing."""
     plain: Plain | None = None
     kustomize: Kustomize | None = None
     helm: Annotated[Helm, AfterValidator(_is_one_chart)] | None = None

@@ -74,11 +74,7 @@ def test_the_definition_of_another_app_counts_and_a_kind_without_any_is_a_note(f
 
 
 def test_an_app_may_turn_it_off(found):
-    off = {"apps/plain/a.yaml": SERVICE, "apps/plain/app.yaml": "validate: off\n"}
-
-    # YAML takes `off` for a boolean, as Kubernetes does.
-    assert found(off)[0][2] == "fleet.bad-value"
-    assert found(off | {"apps/plain/app.yaml": "validate: 'off'\n"}, code=0) == []
+    assert found({"apps/plain/a.yaml": SERVICE, "apps/plain/app.yaml": "validate: none\n"}, code=0) == []
 
 
 def test_the_same_object_in_two_apps_of_a_cluster_is_found(found):
