@@ -5,11 +5,11 @@ Whatever a forge claims to have now, git is asked; so a revision never comes fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from services.poller.hooks.refusals import HookRefusedError
 from services.poller.hooks.repositories import LONGEST
@@ -52,51 +52,42 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class _GitHubRepository(_Part):
-    clone_url: Text = ""
-    ssh_url: Text = ""
-    html_url: Text = ""
-    default_branch: Text = ""
+def _at(*path: str, default: Any = ...) -> Any:
+    """Return the field that stands at `path` of a payload; without a default it must be there."""
+    return Field(default, validation_alias=AliasPath(*path))
 
 
 class _GitHub(_Part):
     """GitHub's push, which Gitea, Forgejo and Gogs send, too."""
 
     ref: Text
-    repository: _GitHubRepository
+    clone_url: Text = _at("repository", "clone_url", default="")
+    ssh_url: Text = _at("repository", "ssh_url", default="")
+    html_url: Text = _at("repository", "html_url", default="")
+    default_branch: Text = _at("repository", "default_branch", default="")
 
     def push(self) -> Push:
-        found = self.repository
-        return Push(_named(found.clone_url, found.ssh_url, found.html_url), (self.ref,), found.default_branch)
+        return Push(_named(self.clone_url, self.ssh_url, self.html_url), (self.ref,), self.default_branch)
 
 
-class _GogsMade(_Part):
+class _GogsMade(_GitHub):
     """A branch or tag came or went: Gogs tells of tags in no other way."""
 
-    ref: Text
     ref_type: Text
-    repository: _GitHubRepository
 
     def push(self) -> Push:
-        full = (TAGS if self.ref_type == "tag" else HEADS) + self.ref
-        return _GitHub(ref=full, repository=self.repository).push()
-
-
-class _GitLabProject(_Part):
-    git_http_url: Text = ""
-    git_ssh_url: Text = ""
-    web_url: Text = ""
-    default_branch: Text | None = None
+        return replace(super().push(), refs=((TAGS if self.ref_type == "tag" else HEADS) + self.ref,))
 
 
 class _GitLab(_Part):
     ref: Text
-    project: _GitLabProject
+    http_url: Text = _at("project", "git_http_url", default="")
+    ssh_url: Text = _at("project", "git_ssh_url", default="")
+    web_url: Text = _at("project", "web_url", default="")
+    default_branch: Text | None = _at("project", "default_branch", default="")
 
     def push(self) -> Push:
-        found = self.project
-        names = _named(found.git_http_url, found.git_ssh_url, found.web_url)
-        return Push(names, (self.ref,), found.default_branch or "")
+        return Push(_named(self.http_url, self.ssh_url, self.web_url), (self.ref,), self.default_branch or "")
 
 
 class _GitLabSystem(_Part):
@@ -104,21 +95,13 @@ class _GitLabSystem(_Part):
     object_kind: Text = ""
 
 
-class _Link(_Part):
-    href: Text
-
-
-class _CloudLinks(_Part):
-    html: _Link
-
-
-class _CloudRepository(_Part):
-    links: _CloudLinks
-
-
 class _CloudRef(_Part):
     type: Text = "branch"
     name: Text
+
+    @property
+    def full(self) -> str:
+        return (TAGS if self.type == "tag" else HEADS) + self.name
 
 
 class _CloudChange(_Part):
@@ -126,79 +109,51 @@ class _CloudChange(_Part):
     old: _CloudRef | None = None
 
 
-class _CloudChanges(_Part):
-    changes: tuple[_CloudChange, ...]
-
-
 class _BitbucketCloud(_Part):
-    push_: _CloudChanges = Field(alias="push")
-    repository: _CloudRepository
+    changes: tuple[_CloudChange, ...] = _at("push", "changes")
+    url: Text = _at("repository", "links", "html", "href")
 
     def push(self) -> Push:
-        moved = [change.new or change.old for change in self.push_.changes]
-        refs = tuple((TAGS if ref.type == "tag" else HEADS) + ref.name for ref in moved if ref is not None)
-        return Push(_named(self.repository.links.html.href), refs)
+        moved = (change.new or change.old for change in self.changes)
+        return Push(_named(self.url), tuple(ref.full for ref in moved if ref is not None))
 
 
-class _ServerLinks(_Part):
-    clone: Annotated[tuple[_Link, ...], Field(max_length=_CLONES)] = ()
-
-
-class _ServerProject(_Part):
-    key: Text
-
-
-class _ServerRepository(_Part):
-    slug: Text
-    project: _ServerProject
-    links: _ServerLinks = _ServerLinks()
-
-
-class _ServerRef(_Part):
-    id: Text
+class _Link(_Part):
+    href: Text
 
 
 class _ServerChange(_Part):
-    ref: _ServerRef
+    ref: Text = _at("ref", "id")
 
 
 class _BitbucketServer(_Part):
     changes: tuple[_ServerChange, ...]
-    repository: _ServerRepository
+    key: Text = _at("repository", "project", "key")
+    slug: Text = _at("repository", "slug")
+    clones: Annotated[tuple[_Link, ...], Field(max_length=_CLONES)] = _at("repository", "links", "clone", default=())
 
     def push(self) -> Push:
-        found = self.repository
         # Older servers do not say where one clones from.
-        names = [link.href for link in found.links.clone] or [f"{found.project.key}/{found.slug}"]
-        return Push(_named(*names), tuple(change.ref.id for change in self.changes))
+        names = [link.href for link in self.clones] or [f"{self.key}/{self.slug}"]
+        return Push(_named(*names), tuple(change.ref for change in self.changes))
+
+
+class _AzureEvent(_Part):
+    event: Text = _at("eventType")
 
 
 class _AzureUpdate(_Part):
     name: Text
 
 
-class _AzureRepository(_Part):
-    remote_url: Text = Field(alias="remoteUrl")
-    default_branch: Text = Field(default="", alias="defaultBranch")
-
-
-class _AzureResource(_Part):
-    updates: tuple[_AzureUpdate, ...] = Field(alias="refUpdates")
-    repository: _AzureRepository
-
-
-class _AzureEvent(_Part):
-    event: Text = Field(alias="eventType")
-
-
 class _Azure(_Part):
     id: Text = ""
-    resource: _AzureResource
+    updates: tuple[_AzureUpdate, ...] = _at("resource", "refUpdates")
+    url: Text = _at("resource", "repository", "remoteUrl")
+    default_branch: Text = _at("resource", "repository", "defaultBranch", default="")
 
     def push(self) -> Push:
-        found = self.resource.repository
-        refs = tuple(update.name for update in self.resource.updates)
-        return Push(_named(found.remote_url), refs, found.default_branch, self.id)
+        return Push(_named(self.url), tuple(update.name for update in self.updates), self.default_branch, self.id)
 
 
 class _Generic(_Part):
@@ -211,7 +166,7 @@ class _Generic(_Part):
         return Push(tuple(filter(None, [self.repository])), (self.ref,) if self.ref else None)
 
 
-_Pushed = _GitHub | _GogsMade | _GitLab | _BitbucketCloud | _BitbucketServer | _Azure | _Generic
+_Pushed = _GitHub | _GitLab | _BitbucketCloud | _BitbucketServer | _Azure | _Generic
 M = TypeVar("M", bound=BaseModel)
 _PUSHES: dict[tuple[Provider, str], type[_Pushed]] = {
     (Provider.GITHUB, "push"): _GitHub,
