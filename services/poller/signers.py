@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pysequoia import Cert
 from sshsig.allowed_signers import AllowedSigner, load_allowed_signers_file
-from sshsig.ssh_public_key import PublicKey
 
+from services.poller.ssh_keys import SshPublicKey, public_key
 from shared.core.names import name_problem
 from shared.errors import PermanentError
 
@@ -38,7 +38,7 @@ class SignersError(PermanentError):
 class SshKey:
     """A line of a file of allowed signers."""
 
-    key: PublicKey
+    key: SshPublicKey
     namespaces: tuple[str, ...] = ()
     """Globs; none: any."""
     after: datetime | None = None
@@ -46,7 +46,7 @@ class SshKey:
 
     def objection(self, now: datetime) -> str:
         """Return why signatures of this key do not count now, or nothing."""
-        name = self.key.sha256_str()
+        name = self.key.fingerprint
         if self.namespaces and not any(fnmatchcase(NAMESPACE, each) for each in self.namespaces):
             return f"the key {name} is not for the namespace {NAMESPACE!r}, but for {', '.join(self.namespaces)}"
         if self.after and now < self.after:
@@ -110,7 +110,7 @@ def _allowed(file: Path) -> list[SshKey]:
         return [_ssh_key(each) for each in load_allowed_signers_file(file)]
     except OSError as error:
         raise SignersError(f"the keys in {file} cannot be read: {error.strerror}") from error
-    except (ValueError, NotImplementedError) as error:
+    except ValueError as error:
         raise SignersError(f"{file}: {error}", hint=hint) from error
 
 
@@ -119,7 +119,7 @@ def _ssh_key(line: AllowedSigner) -> SshKey:
     if "cert-authority" in options:
         raise ValueError("certificates of SSH are not supported, only keys")
     return SshKey(
-        PublicKey.from_openssh_str(f"{line.key_type} {line.base64_key}"),
+        public_key(line.key_type, line.base64_key),
         tuple(filter(None, options.get("namespaces", "").split(","))),
         _time(options.get("valid-after", "")),
         _time(options.get("valid-before", "")),

@@ -6,19 +6,20 @@ judged again when its key expires.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
 from pysequoia import Cert, Sig, verify
 from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
-from sshsig import InvalidSignature, check_signature
-from sshsig.sshsig import SshsigSignature
+from sshsig.sshsig import SshsigSignature, SshsigWrapper
 
 from services.poller.signers import NAMESPACE, Keys
+from services.poller.ssh_keys import SshPublicKey
 from shared.git.signatures import SSH, Signed
 
 _HASHES = {b"sha256", b"sha512"}
-"""What OpenSSH takes; the library would take broken ones, too."""
+"""What OpenSSH takes."""
 
 
 def objection(signed: Signed, keys: Keys, now: datetime) -> str:
@@ -37,14 +38,16 @@ def _of_ssh(signed: Signed, keys: Keys, now: datetime) -> str:
             return f"its signature is for the namespace {outer.namespace.decode(errors='replace')!r}, not for 'git'"
         if outer.hash_algo not in _HASHES:
             return f"its signature uses the hash {outer.hash_algo.decode(errors='replace')!r}, not sha256 or sha512"
-        key = check_signature(signed.payload, signed.signature, NAMESPACE)
-    except InvalidSignature:
-        return "its signature is wrong: commit or signature were altered"
     except (ValueError, NotImplementedError) as error:
         return f"its signature cannot be read: {error}"
+    key = SshPublicKey(outer.public_key)
     known = [each for each in keys.ssh if each.key == key]
     if not known:
-        return f"the key {key.sha256_str()} that signed it is no signer's"
+        return f"the key {key.fingerprint} that signed it is no signer's"
+    digest = hashlib.new(outer.hash_algo.decode(), signed.payload).digest()
+    wrapped = SshsigWrapper(namespace=outer.namespace, hash_algo=outer.hash_algo, hash=digest)
+    if not key.verifies(outer.signature, wrapped.to_bytes()):
+        return "its signature is wrong: commit or signature were altered"
     objections = [each.objection(now) for each in known]
     return "" if "" in objections else objections[0]
 

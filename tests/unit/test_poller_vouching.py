@@ -1,10 +1,16 @@
 """A signature counts, or says exactly why not."""
 
+import base64
+import hashlib
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +34,7 @@ def allowed(signers, *lines):
     return signers.keys(["ops"])
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 @pytest.mark.parametrize("hash_name", ["sha256", "sha512"])
 def test_a_signature_of_a_signers_ssh_key_counts(signers, ssh_signer, kind, hash_name):
     ops = ssh_signer("ops", kind)
@@ -80,14 +86,55 @@ def test_a_signature_for_another_purpose_or_text_or_of_a_broken_kind_does_not_co
     [
         ("* cert-authority {key}", "certificates of SSH are not supported"),
         ('* valid-before="soon" {key}', "is no time"),
-        ("* ssh-dss AAAA", "ops.allowed_signers"),
+        ("* ssh-dss AAAAB3NzaC1kc3MAAAABAA==", "ops.allowed_signers"),
+        ("* ssh-ed25519 AAAA", "ops.allowed_signers"),
+        ("* ssh-ed25519 not-base64!", "ops.allowed_signers"),
+        ("* ssh-rsa {blob}", "a key that is called ssh-rsa is none"),
         ("nonsense", "ops.allowed_signers"),
         ('* unknown="x" {key}', "ops.allowed_signers"),
     ],
 )
 def test_a_file_that_is_not_understood_lets_nobody_sign(signers, ssh_signer, line, says):
+    other = ssh_signer("other").public
     with pytest.raises(SignersError, match=says):
-        allowed(signers, f"* {ssh_signer('ops').public}", line.format(key=ssh_signer("other").public))
+        allowed(signers, f"* {ssh_signer('ops').public}", line.format(key=other, blob=other.split()[1]))
+
+
+def text(*parts):
+    return b"".join(len(part).to_bytes(4) + part for part in parts)
+
+
+@pytest.mark.parametrize("flags", [0, 1, 5])
+@pytest.mark.parametrize("kind", ["sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])
+def test_a_hardware_key_counts_when_somebody_touched_it(signers, kind, flags):
+    """By what PROTOCOL.u2f says that such a key signs."""
+    inner = text(b"git", b"", b"sha512", hashlib.sha512(TEXT).digest())
+    meant = (
+        hashlib.sha256(b"ssh:").digest() + bytes([flags]) + (7).to_bytes(4) + hashlib.sha256(b"SSHSIG" + inner).digest()
+    )
+    if "ed25519" in kind:
+        key = ed25519.Ed25519PrivateKey.generate()
+        blob = text(kind.encode(), key.public_key().public_bytes_raw(), b"ssh:")
+        raw = key.sign(meant)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        blob = text(kind.encode(), b"nistp256", point, b"ssh:")
+        pair = decode_dss_signature(key.sign(meant, ec.ECDSA(SHA256())))
+        raw = text(*(b"\0" + number.to_bytes(32) for number in pair))
+    made = text(kind.encode(), raw) + bytes([flags]) + (7).to_bytes(4)
+    outer = b"SSHSIG" + (1).to_bytes(4) + text(blob, b"git", b"", b"sha512", made)
+    signature = b"-----BEGIN SSH SIGNATURE-----\n" + base64.b64encode(outer) + b"\n-----END SSH SIGNATURE-----\n"
+    keys = allowed(signers, f"* {kind} {base64.b64encode(blob).decode()}")
+
+    assert (objection(Signed(TEXT, signature), keys, NOW) == "") is bool(flags)
+    assert "altered" in objection(Signed(TEXT + b"!", signature), keys, NOW)
+
+
+def test_a_weak_key_counts_for_nothing(signers, ssh_signer):
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
+    with pytest.raises(SignersError, match="1024 bits"):
+        allowed(signers, "* " + weak.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode())
 
 
 def test_a_signer_without_keys_is_named_with_where_to_put_them(signers):
