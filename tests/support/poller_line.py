@@ -102,10 +102,10 @@ def settings(folder, *sources, **changes):
 
 
 @asynccontextmanager
-async def polling(server: BusServer, folder, *sources, **changes):
+async def polling(server: BusServer, folder, *sources, deadline_s=60, **changes):
     """Run a poller; gives its lifecycle and its bus."""
     life = Lifecycle()
-    async with server.bus("poller") as bus, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with server.bus("poller") as bus, asyncio.timeout(deadline_s), asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(settings(folder, *sources, **changes), bus, life))
         try:
             yield life, bus

@@ -90,7 +90,7 @@ async def rendering(server: BusServer, folder, **changes):
 
 
 @asynccontextmanager
-async def line(server: BusServer, folder, *sources, allow=(), **changes):
+async def line(server: BusServer, folder, *sources, allow=(), deadline_s=60, **changes):
     """Run a poller and a renderer; gives what comes out. Fleets may name repositories below the prefixes `allow`."""
     async with server.bus("releaser") as bus, server.bus("renderer") as reader, asyncio.TaskGroup() as tasks:
         found = Renders(bus, reader)
@@ -99,6 +99,9 @@ async def line(server: BusServer, folder, *sources, allow=(), **changes):
             await found.rendered.put(Rendered.from_bytes(delivery.data))
 
         tasks.create_task(bus.consume(subjects.Durable(subjects.RENDERED, "releaser"), keep))
-        async with polling(server, folder, *sources, allow=tuple(allow)), rendering(server, folder, **changes):
+        async with (
+            polling(server, folder, *sources, allow=tuple(allow), deadline_s=deadline_s),
+            rendering(server, folder, **changes),
+        ):
             yield found
         bus.stop_intake()
