@@ -106,6 +106,12 @@ FILES = {
     "argo/a.yaml": APPLICATION.format(
         name="first", wave=-1, project="default", source=f"{{repoURL: '{URL}', path: kustom}}"
     ),
+    "argo/b.yaml": APPLICATION.format(
+        name="second",
+        wave=2,
+        project="default",
+        source="{repoURL: 'https://charts.example.org', chart: redis, targetRevision: 1.2.3, helm: {valuesObject: {a: 1}}}",
+    ),
     "argo/manual.yaml": MANUAL,
     "argo/web.yaml": SET,
     "argo/shop.yaml": LIST,
@@ -143,7 +149,7 @@ def test_what_can_be_rendered_here_is_proven_equal_on_every_cluster(small):
 
     equal = [("first", "in-cluster"), ("manual", "in-cluster"), ("web-prod-1", "prod-1"), ("web-prod-2", "prod-2")]
     equal += [(app, cluster) for app in ("cart", "search") for cluster in ("dev-1", "prod-1")]
-    assert states(report) == dict.fromkeys(equal, "equal")
+    assert states(report) == {**dict.fromkeys(equal, "equal"), ("second", "in-cluster"): "to prove"}
     assert report["errors"] == []
 
 
@@ -157,6 +163,7 @@ def test_options_of_argo_become_ours(small):
     _, fleet = small
 
     assert "sync" not in read(fleet / "apps/first/app.yaml")
+    assert read(fleet / "apps/second/app.yaml")["sync"] == {"dependsOn": ["manual"]}
     assert read(fleet / "apps/manual/app.yaml")["sync"] == {
         "suspend": {"reason": "Argo CD did not sync it by itself"},
         "prune": False,

@@ -72,6 +72,31 @@ spec:
     spec: {containers: [{name: web, image: "nginx:1.0"}]}
 """
 CHARTS = """
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: charts}
+spec: {interval: 1h, url: "https://charts.example.org/"}
+---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: packed}
+spec: {interval: 1h, url: "oci://registry.example.org/charts/packed", ref: {tag: 3.2.1}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: packed}
+spec: {interval: 1h, chartRef: {kind: OCIRepository, name: packed}}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: cache}
+spec:
+  interval: 1h
+  chart: {spec: {chart: redis, version: "1.2.x", sourceRef: {kind: HelmRepository, name: charts}}}
+  dependsOn: [{name: own}]
+  valuesFrom: [{kind: Secret, name: passwords}]
+  values: {replicas: 2}
+---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: defaults}
@@ -124,7 +149,10 @@ def test_what_can_be_rendered_here_is_proven_equal_on_every_cluster(small):
     report, _ = small
     apps = ("web-{}", "own", "infra")
 
-    assert states(report) == {(app.format(each), each): "equal" for app in apps for each in ("dev", "prod")}
+    equal = {(app.format(each), each): "equal" for app in apps for each in ("dev", "prod")}
+    assert states(report) == equal | {
+        (app, each): "to prove" for app in ("cache", "packed") for each in ("dev", "prod")
+    }
     assert report["errors"] == []
 
 
@@ -150,6 +178,25 @@ def test_options_of_flux_become_ours(small):
     assert web["substitute"] == {"vars": {"replicas": "2"}}
 
 
+def test_charts_of_repositories_keep_their_names_and_versions(small):
+    _, fleet = small
+    cache, packed = (read(fleet / f"apps/{each}/app.yaml") for each in ("cache", "packed"))
+
+    assert cache["helm"] == {
+        "repo": "https://charts.example.org",
+        "chart": "redis",
+        "version": "1.2.x",
+        "release": "cache",
+    }
+    assert cache["sync"] == {"timeout": "9m", "dependsOn": ["own"]}
+    assert packed["helm"] == {
+        "repo": "oci://registry.example.org/charts",
+        "chart": "packed",
+        "version": "3.2.1",
+        "release": "packed",
+    }
+
+
 def test_values_of_a_chart_are_those_that_flux_merges(small):
     _, fleet = small
 
@@ -165,7 +212,8 @@ def test_what_is_left_out_is_named_by_file_and_line_with_the_next_step(small):
             "clusters/dev/web.yaml",
             25,
         ): "Kustomization 'web' takes variables of the Secret 'cluster-vars', which is not in git",
-        ("web/charts.yaml", 16): "Receiver 'hook' has no counterpart here",
+        ("web/charts.yaml", 24): "HelmRelease 'cache' has values from the Secret 'passwords', which are not taken over",
+        ("web/charts.yaml", 41): "Receiver 'hook' has no counterpart here",
         (
             "clusters/dev/flux-system/parts.yaml",
             2,
@@ -188,8 +236,10 @@ def test_nothing_is_overwritten_and_nothing_found_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("series", "options", "equal"),
     [
+        ("flux2-kustomize-helm-example", (), 6),
         ("flux2-multi-tenancy", (), 4),
         ("podinfo-deploy", [f"--entry={each}=overlays/{each}" for each in ("dev", "staging", "production")], 3),
+        ("bjw-s-home-ops", ("--below", "kubernetes"), 72),
     ],
 )
 def test_the_last_commits_of_real_repositories_are_taken_over(series, options, equal, replay, tmp_path):
