@@ -195,6 +195,16 @@ async def test_an_endless_pack_ends_at_the_limit_and_leaves_nothing(tmp_path):
     assert list(tmp_path.glob("m.git/objects/pack/*")) == []
 
 
+async def test_a_pack_of_too_many_objects_is_refused(git_server, tmp_path):
+    """S10: small ones add up, too."""
+    git_server.commit("a", {f"f{number}": str(number) for number in range(50)})
+    async with Transport(TransferLimits(fetch_objects=20)) as way:
+        with pytest.raises(SourceError) as refused:
+            await way.fetch(remote(git_server.url("a")), Mirror(tmp_path / "m.git").path, [MAIN])
+
+    assert refused.value.code == "source.too-large"
+
+
 async def test_a_pack_that_drips_is_left_at_the_deadline(tmp_path):
     """A21, S10: a byte now and then keeps no fetch alive."""
     with RawServer({"GET": lambda: [advertisement(b"0000")], "POST": endless_pack}, bytes_per_s=1) as server:

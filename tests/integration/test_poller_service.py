@@ -389,3 +389,29 @@ async def test_a_fetch_that_never_ends_delays_no_other_repository(bus_server, li
         git_server.stopping.set()
 
     assert unfinished
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (lambda git: git.delete("fleet", "refs/heads/main"), "source.ref-missing"),
+        (lambda git: git.remove("fleet"), "source.not-found"),
+        (lambda git: (git.remove("fleet"), git.open("fleet")), "source.ref-missing"),
+    ],
+    ids=["branch deleted", "repository gone", "repository emptied"],
+)
+@pytest.mark.parametrize("ref", ["", "main"])
+async def test_what_goes_away_is_told_and_leaves_what_was_seen(bus_server, local_git, tmp_path, case, ref):
+    """A33, F15: by its own code, and no request makes anything smaller."""
+    becomes, code = case
+    commit = local_git.commit("fleet", {"a": "1"})
+    async with behind(bus_server) as line, polling(bus_server, tmp_path, source(local_git, "fleet", ref)):
+        await line.request_at(commit)
+        becomes(local_git)
+        failed = await line.fact_of("source-failed")
+        answer = await line.command("sync")
+        nothing = line.requests.empty()
+
+    assert failed.data["code"] == code
+    assert answer.data["result"]["tips"] == {"fleet": commit}
+    assert nothing
