@@ -27,21 +27,15 @@ def chart_file(job: Job) -> str:
     return job.root if job.root in job.files else f"{job.root}/Chart.yaml".lstrip("/")
 
 
-def archive(job: Job) -> bytes:
-    """Return the chart as Helm packs it.
-
-    Raises:
-        FindingsError: there is no chart.
-    """
-    if _is_packed(job):
-        return job.files[job.root]
-    return packed(_members(job))
+def archive(job: Job, members: Mapping[str, bytes]) -> bytes:
+    """Return the chart as Helm packs it."""
+    return job.files[job.root] if _is_packed(job) else packed(members)
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """Return an archive of the files of a chart."""
+    """Return an archive of the files of a chart; it is read at once and not kept, so nothing is compressed."""
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz", compresslevel=1) as target:
+    with tarfile.open(fileobj=content, mode="w:gz", compresslevel=0) as target:
         for path, data in files.items():
             entry = tarfile.TarInfo(f"chart/{path}")
             entry.size = len(data)
@@ -49,11 +43,11 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def unpacked(job: Job) -> dict[str, bytes]:
+def unpacked(job: Job, members: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the files of the chart by their path in it, those of charts within it as if they were folders.
 
     Raises:
-        FindingsError: an archive is none, holds links, or more than it may; or there is no chart.
+        FindingsError: an archive is none, holds links, or more than it may.
     """
     found: dict[str, bytes] = {}
     if _is_packed(job):
@@ -62,7 +56,7 @@ def unpacked(job: Job) -> dict[str, bytes]:
         return found
     unpacking = _Unpacking("")
     prefix = f"{job.root}/" if job.root else ""
-    for path, content in _members(job).items():
+    for path, content in members.items():
         if path.startswith("charts/") and path.endswith(ARCHIVES):
             unpacking.name = prefix + path
             folder = posixpath.dirname(path)
@@ -76,15 +70,21 @@ def _is_packed(job: Job) -> bool:
     return job.root.endswith(ARCHIVES) and job.root in job.files
 
 
-def _members(job: Job) -> dict[str, bytes]:
-    """Return the files of a chart that is a folder, without those that `.helmignore` names."""
+def members(job: Job) -> dict[str, bytes]:
+    """Return the files of a chart that is a folder, without those that `.helmignore` names; none of a packed one.
+
+    Raises:
+        FindingsError: there is no chart.
+    """
+    if _is_packed(job):
+        return {}
     prefix = f"{job.root}/" if job.root else ""
-    members = {path.removeprefix(prefix): data for path, data in job.files.items() if path.startswith(prefix)}
-    if "Chart.yaml" not in members:
+    found = {path.removeprefix(prefix): data for path, data in job.files.items() if path.startswith(prefix)}
+    if "Chart.yaml" not in found:
         text = f"there is no chart in {job.root or '/'}: it has no Chart.yaml"
         raise FindingsError([Finding("render.no-chart", text, job.root)])
-    ignored = _patterns(members.get(".helmignore", b""))
-    return {path: content for path, content in members.items() if not _is_ignored(path, ignored)}
+    ignored = _patterns(found.get(".helmignore", b""))
+    return {path: content for path, content in found.items() if not _is_ignored(path, ignored)}
 
 
 class _Unpacking:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,8 @@ class _Release:
     layers: list[Document]
     values: Mapping[str, Any]
     archive: bytes
-
-    @cached_property
-    def files(self) -> dict[str, bytes]:
-        """The files of the chart, charts within it unpacked."""
-        return charts.unpacked(self.job)
+    files: Mapping[str, bytes]
+    """Of the chart, charts within it unpacked."""
 
     @property
     def chart_file(self) -> str:
@@ -67,7 +64,8 @@ def pieces(job: Job, folder: Path) -> tuple[list[Piece], list[Finding]]:
     parameters = decode(job.parameters.encode()) if job.parameters else {}
     layers = charts.layered(job)
     values = charts.merged_values(layers, parameters.get("values") or {})
-    release = _Release(job, parameters, layers, values, charts.archive(job))
+    members = charts.members(job)
+    release = _Release(job, parameters, layers, values, charts.archive(job, members), charts.unpacked(job, members))
     findings = dependencies.problems(release.files, release.chart_file)
     if any(each.severity == "error" for each in findings):
         raise FindingsError(findings)
