@@ -7,11 +7,11 @@ the file of a key at each use, so what was renewed counts at the next look.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
+from services.poller.rereading import Reread
 from shared.errors import PermanentError
 from shared.git.remote import Credentials
 from shared.git.urls import Location, prefix_of
@@ -66,13 +66,15 @@ class _Entry(BaseModel):
 _ENTRIES = TypeAdapter(list[_Entry])
 
 
-@dataclass(slots=True)
+_Known = tuple[tuple[Location, _Entry], ...]
+
+
 class CredentialsFile:
     """The file at `path`; without one there are no credentials. All methods block."""
 
-    path: Path
-    _stamp: tuple[int, int, int] | None = None
-    _known: tuple[tuple[Location, _Entry], ...] = field(default=(), repr=False)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = Reread[_Known](path, self._parsed, ())
 
     def for_place(self, location: Location) -> Credentials | None:
         """Return the credential of a repository, or None.
@@ -80,8 +82,7 @@ class CredentialsFile:
         Raises:
             CredentialsFileError: the file cannot be read, or is malformed.
         """
-        self._refresh()
-        fitting = [known for known in self._known if known[0].covers(location)]
+        fitting = [known for known in self._known() if known[0].covers(location)]
         if not fitting:
             return None
         place, entry = max(fitting, key=lambda known: len(known[0].path))
@@ -93,25 +94,15 @@ class CredentialsFile:
         Raises:
             CredentialsFileError: the file cannot be read, or is malformed.
         """
-        self._refresh()
-        return [self.path.parent / entry.key_file for _, entry in self._known if entry.key_file is not None]
+        return [self.path.parent / entry.key_file for _, entry in self._known() if entry.key_file is not None]
 
-    def _refresh(self) -> None:
+    def _known(self) -> _Known:
         try:
-            found = self.path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp == self._stamp:
-                return
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            self._stamp, self._known = None, ()
-            return
+            return self._file.value()
         except OSError as error:
             raise CredentialsFileError(f"the credentials in {self.path} cannot be read: {error.strerror}") from error
-        self._known = self._parsed(data)
-        self._stamp = stamp
 
-    def _parsed(self, data: bytes) -> tuple[tuple[Location, _Entry], ...]:
+    def _parsed(self, data: bytes) -> _Known:
         hint = (
             'it is a list of {"url": PREFIX, "token": TOKEN}, {"url": PREFIX, "username": ..., "password": ...} '
             'or {"url": "ssh://HOST", "key_file": FILE}'

@@ -7,13 +7,13 @@ is read again when it changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from services.poller.hooks.refusals import HookRefusedError
+from services.poller.rereading import Reread
 
 _FORM = 'it is an object like {"SOURCE": "SECRET", "OTHER": ["NEW SECRET", "OLD SECRET"]}'
 _Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -42,40 +42,31 @@ class Hook(BaseModel):
 _HOOKS = TypeAdapter(dict[str, Annotated[Hook, BeforeValidator(_listed)]])
 
 
-@dataclass(slots=True)
 class SecretFile:
-    """The file at `path`; without one there are no hooks. All methods block."""
+    """The file at `path`; without one there are no hooks."""
 
-    path: Path
-    _stamp: tuple[int, int, int] | None = None
-    _known: dict[str, Hook] = field(default_factory=dict, repr=False)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hooks = Reread[dict[str, Hook]](path, self._parsed, {})
 
     def hooks(self) -> dict[str, Hook]:
-        """Return the hooks by their sources, as the file has them now.
+        """Return the hooks by their sources, as the file has them now; blocks.
 
         Raises:
             HookRefusedError: the file cannot be read, or is malformed; nothing of its content is repeated.
         """
         try:
-            found = self.path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp != self._stamp:
-                self._known = _parsed(self.path)
-                self._stamp = stamp
-        except FileNotFoundError:
-            self._stamp, self._known = None, {}
+            return self._hooks.value()
         except OSError as error:
             raise _unusable(f"{self.path} cannot be read: {error.strerror}") from error
-        return self._known
 
-
-def _parsed(path: Path) -> dict[str, Hook]:
-    try:
-        return _HOOKS.validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise _unusable(f"{path} at {place or 'its start'}: {first['msg']}") from None
+    def _parsed(self, data: bytes) -> dict[str, Hook]:
+        try:
+            return _HOOKS.validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise _unusable(f"{self.path} at {place or 'its start'}: {first['msg']}") from None
 
 
 def _unusable(reason: str) -> HookRefusedError:
