@@ -84,6 +84,28 @@ async def test_the_pods_of_a_stateful_set_that_is_made_anew_run_on(real_agent, a
     assert pod_after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
+async def test_what_was_in_the_way_and_goes_has_the_app_tried_again(real_agent, api_server, shared_control_plane):
+    """E6: a stranger of the same name, long before the next attempt."""
+    if shared_control_plane is None:
+        pytest.skip("needs the audit log of our own control plane")
+    place = api_server.namespace
+    options = {**OPTIONS, "adopt": "never", "retry": {"first": "1h", "max": "1h"}}
+    path = api_server.path("two")
+    await api_server.make(path.rpartition("/")[0], {"metadata": {"name": "two"}, "data": {"a": "theirs"}})
+    await real_agent.release("web", [config_map("one", place), config_map("two", place)], options=options)
+    refused = await real_agent.reported(generation=1, result="partial")
+
+    async def watched():
+        asked = [each for each in shared_control_plane.asked("towline-applier/") if each["verb"] == "watch"]
+        return any(each["objectRef"].get("namespace") == place for each in asked)
+
+    await until(watched, what="the stranger is looked out for")
+    await api_server.ask("DELETE", path)
+
+    assert [each.code for each in refused.failures] == ["Conflict"]
+    assert (await real_agent.reported(generation=1, result="succeeded")).counts.created >= 1
+
+
 async def test_what_happened_stands_in_the_cluster_as_events(real_agent, api_server):
     """R4: one each for failure, drift and deletion, on the app's inventory, that kubectl finds."""
     place, home = api_server.namespace, f"towline-{real_agent.cluster}"

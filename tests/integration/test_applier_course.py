@@ -375,6 +375,34 @@ async def test_all_or_nothing(agent, sim):
     assert (data_of(sim, "one"), data_of(sim, "new")) == ({"a": "2"}, {"a": "1"})
 
 
+async def test_all_or_nothing_leaves_out_hooks_for_failures_too(agent, sim):
+    """E9, K2: they would be something; one that failed after its first write runs them."""
+    options = {**OPTIONS, "atomic": True}
+    alarm = noted(config_map("alarm"), **{"towline.dev/hook": "SyncFail"})
+    bad = {**config_map("bad"), "nonsense": 1}
+    await agent.release("web", [config_map("one"), bad, alarm], options=options)
+    report = await agent.reported(generation=1)
+
+    assert (report.result, data_of(sim, "one"), data_of(sim, "alarm")) == ("failed", None, None)
+
+
+async def test_nothing_is_pruned_while_a_definition_is_missing(agent, sim):
+    """A07, F2, E7: what left the bundle goes when the last object could be applied."""
+    widget = {**config_map("w"), "apiVersion": "example.org/v1", "kind": "Widget"}
+    await agent.release("web", [config_map("one"), config_map("old")])
+    await agent.reported(generation=1, settled=True)
+    await agent.release("web", [config_map("one", a="2"), widget])
+    report = await agent.reported(generation=2)
+
+    assert [each.code for each in report.failures] == ["UnknownKind"]
+    assert (report.counts.pruned, data_of(sim, "one"), data_of(sim, "old")) == (0, {"a": "2"}, {"a": "1"})
+
+    sim.store.apply(definition_of("Widget", "example.org"))
+    await agent.reported(generation=2, result="succeeded", settled=True)
+
+    assert data_of(sim, "old") is None
+
+
 async def test_a_webhook_that_cannot_be_asked_beforehand_stops_nothing(agent, sim):
     """D14: only the question is given up."""
     text = 'admission webhook "old.example.org" does not support dry run'
