@@ -35,7 +35,7 @@ async def archive(url, content, *allow, credentials=NOBODY):
 
 @pytest.mark.parametrize(
     ("asked", "version"),
-    [("6.x", "6.10.0"), ("^6.2", "6.10.0"), ("6.2.0", "6.2.0"), ("6", "6.10.0"), (">=6 <8", "7.0.0"), ("7.1.0-rc.1", "7.1.0-rc.1")],
+    [("6.x", "6.10.0"), ("^6.2", "6.10.0"), ("6.2.0", "6.2.0"), ("6", "6.10.0"), ("*", "7.0.0"), ("v6.9.0", "6.9.0"), (">=6 <8", "7.0.0"), ("7.1.0-rc.1", "7.1.0-rc.1")],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [ChartRepository, ChartRegistry])
 async def test_the_highest_version_of_a_range_is_chosen(chart_servers, kind, asked, version):
