@@ -17,6 +17,7 @@ from pathlib import Path
 from pysequoia import Cert
 from sshsig.allowed_signers import AllowedSigner, load_allowed_signers_file
 
+from services.poller.openpgp import Certificate
 from services.poller.ssh_keys import SshPublicKey, public_key
 from shared.core.names import name_problem
 from shared.errors import PermanentError
@@ -60,7 +61,7 @@ class SshKey:
 class Keys:
     """Everybody's keys of whom a signature is enough."""
 
-    certificates: tuple[Cert, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     ssh: tuple[SshKey, ...] = ()
 
 
@@ -76,7 +77,7 @@ class Signers:
         Raises:
             SignersError: one has no keys here, or a file cannot be read.
         """
-        certificates: list[Cert] = []
+        certificates: list[Certificate] = []
         ssh: list[SshKey] = []
         for name in names:
             if problem := name_problem(name):
@@ -90,11 +91,11 @@ class Signers:
         return Keys(tuple(certificates), tuple(ssh))
 
 
-def _certificates(file: Path) -> list[Cert]:
+def _certificates(file: Path) -> list[Certificate]:
     if not file.is_file():
         return []
     try:
-        return list(Cert.split_bytes(file.read_bytes()))
+        return [Certificate.of(cert) for cert in Cert.split_bytes(file.read_bytes())]
     except OSError as error:
         raise SignersError(f"the keys in {file} cannot be read: {error.strerror}") from error
     except RuntimeError as error:

@@ -10,6 +10,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -82,6 +83,7 @@ def _kind(blob: bytes) -> bytes:
     return SshReader(blob).read_string()
 
 
+@lru_cache(maxsize=256)
 def _loaded(blob: bytes) -> Any:
     try:
         return load_ssh_public_key(_kind(blob) + b" " + b64encode(blob))

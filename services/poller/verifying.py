@@ -7,7 +7,7 @@ name vouches for its commit as a signature of the commit would.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from shared.git.remote import TAGS
 from shared.git.signatures import signed_commit, signed_tag
 from shared.messages.sources import STRICT, Verify
 
-COMMITS = 5000
+COMMITS = 2000
 """More of them are not verified at once."""
 
 
@@ -55,8 +55,8 @@ class Verifier:
         return rules
 
     def _check(self, verify: Verify, tip: Chosen, object_id: str, before: str) -> None:
-        keys = self.signers.keys(verify.signers)
-        why = self._of_tip(tip, object_id, keys)
+        judge = _Judge(self.mirror.raw(), self.signers.keys(verify.signers), self.now)
+        why = judge.of_tip(tip, object_id)
         if why:
             raise _unverified(tip.commit, tip, why, verify.signers)
         if verify.mode != STRICT or not before:
@@ -69,25 +69,35 @@ class Verifier:
             )
         # The oldest first: it is the one to sign anew before all others.
         for commit in reversed(commits):
-            if why := self._of_commit(commit, keys):
+            if why := judge.of_commit(commit):
                 raise _unverified(commit, tip, why, verify.signers)
 
-    def _of_tip(self, tip: Chosen, object_id: str, keys: Keys) -> str:
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Reads objects, and judges them by one set of keys. Blocks."""
+
+    raw: Callable[[str], bytes]
+    keys: Keys
+    now: datetime
+
+    def of_tip(self, tip: Chosen, object_id: str) -> str:
         """Return why neither the commit nor the tag that leads to it counts, or nothing."""
-        why = self._of_commit(tip.commit, keys)
+        why = self.of_commit(tip.commit)
         if not why or object_id == tip.commit:
             return why
-        tag = signed_tag(self.mirror.raw(object_id))
+        tag = signed_tag(self.raw(object_id))
         if tag.commit != tip.commit or not tag.signed.signature:
             return why
         if TAGS + tag.name != tip.ref:
             return f"{why}, and the tag that leads to it was signed as {tag.name!r}"
-        wrong = objection(tag.signed, keys, self.now)
+        wrong = objection(tag.signed, self.keys, self.now)
         return f"{why}; of the tag that leads to it: {wrong}" if wrong else ""
 
-    def _of_commit(self, commit: str, keys: Keys) -> str:
+    def of_commit(self, commit: str) -> str:
+        """Return why a commit's own signature does not count, or nothing."""
         try:
-            return objection(signed_commit(self.mirror.raw(commit)), keys, self.now)
+            return objection(signed_commit(self.raw(commit)), self.keys, self.now)
         except BadObjectError as error:
             return error.message
 

@@ -7,11 +7,9 @@ judged again when its key expires.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import datetime
 
-from pysequoia import Cert, Sig, verify
-from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
+from pysequoia import Sig, verify
 from sshsig.sshsig import SshsigSignature, SshsigWrapper
 
 from services.poller.signers import NAMESPACE, Keys
@@ -58,13 +56,13 @@ def _of_openpgp(signed: Signed, keys: Keys, now: datetime) -> str:
     except RuntimeError:
         return "its signature cannot be read"
     issuer = (signature.issuer_fingerprint or signature.issuer_key_id or "").lower()
-    known = [cert for cert in keys.certificates if any(issuer in _names(key) for key in _keys(cert))]
+    known = [each for each in keys.certificates if issuer in each.ends]
     if not issuer or not known:
         return f"the key {issuer or 'without a name'} that signed it is no signer's"
     if signature.expiration and signature.expiration <= now:
         return f"its signature expired on {signature.expiration.isoformat()}"
-    objections = [_of_certificate(cert, issuer, now) for cert in known]
-    good = [cert for cert, wrong in zip(known, objections, strict=True) if not wrong]
+    objections = [each.objection(issuer, now) for each in known]
+    good = [each.cert for each, wrong in zip(known, objections, strict=True) if not wrong]
     if not good:
         return objections[0]
     try:
@@ -72,38 +70,3 @@ def _of_openpgp(signed: Signed, keys: Keys, now: datetime) -> str:
     except RuntimeError:
         return f"its signature is wrong, or too weak to count, for the key {issuer}"
     return ""
-
-
-def _of_certificate(cert: Cert, issuer: str, now: datetime) -> str:
-    """Return why nothing that this key of a certificate signs counts now, or nothing."""
-    if cert.is_revoked:
-        return f"the key {issuer} was revoked"
-    ends = [cert.expiration, *(_end(cert, key) for key in _keys(cert) if issuer in _names(key))]
-    gone = [end for end in ends if end is not None and end <= now]
-    return f"the key {issuer} expired on {min(gone).isoformat()}" if gone else ""
-
-
-def _keys(cert: Cert) -> Iterator[Packet]:
-    for packet in PacketPile.from_bytes(bytes(cert)):
-        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
-            yield packet
-
-
-def _names(key: Packet) -> set[str]:
-    return {name.lower() for name in (key.fingerprint, key.key_id) if name}
-
-
-def _end(cert: Cert, key: Packet) -> datetime | None:
-    """Return when a subkey expires: its newest binding says so."""
-    found: list[Packet] = []
-    mine = False
-    for packet in PacketPile.from_bytes(bytes(cert)):
-        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
-            mine = packet.fingerprint == key.fingerprint
-        elif mine and packet.tag == Tag.Signature and packet.signature_type == SignatureType.SubkeyBinding:
-            found.append(packet)
-    newest = max(
-        found, key=lambda each: each.signature_created.timestamp() if each.signature_created else 0, default=None
-    )
-    period = newest.key_validity_period if newest else None
-    return key.key_created + period if key.key_created and period else None

@@ -6,6 +6,7 @@ only what is new travels. `refs/towline/kept/<commit>` holds commits that a rewr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -81,16 +82,17 @@ class Mirror:
             walker.hide(old)
         return tuple(str(commit.id) for commit in islice(walker, 1, limit + 1))
 
-    def raw(self, object_id: str) -> bytes:
-        """Return the bytes of an object, without git's header.
+    def raw(self) -> Callable[[str], bytes]:
+        """Return the function that gives the bytes of any object, without git's header; it raises `SourceError`."""
+        database = self._open().odb
 
-        Raises:
-            SourceError: it is not here.
-        """
-        try:
-            return bytes(self._open().odb.read(object_id)[1])
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            raise SourceError(f"object {object_id} cannot be read: {error}", code="source.incomplete") from error
+        def read(object_id: str) -> bytes:
+            try:
+                return bytes(database.read(object_id)[1])
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                raise SourceError(f"object {object_id} cannot be read: {error}", code="source.incomplete") from error
+
+        return read
 
     def read(self) -> Read:
         """Return the function that reads objects."""

@@ -253,3 +253,22 @@ def test_what_git_itself_signed_counts(signers, ssh_signer, tmp_path, form):
     assert objection(commit, keys, datetime.now(UTC)) == ""
     assert objection(tag.signed, keys, datetime.now(UTC)) == ""
     assert (tag.name, tag.commit) == ("v1", run(*git, "rev-parse", "HEAD").decode().strip())
+
+
+def test_a_certificate_that_is_too_weak_is_called_so(signers, tmp_path):
+    """SHA-1 in its own signatures, as old keys have it."""
+    if not shutil.which("gpg"):
+        pytest.skip("gpg is not installed (Debian: gnupg)")
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+
+    def gpg(*command):
+        options = ("--homedir", str(home), "--batch", "--passphrase", "", "--cert-digest-algo", "SHA1", "--armor")
+        return subprocess.run(["gpg", *options, *command], input=TEXT, capture_output=True, check=True).stdout
+
+    gpg("--quick-gen-key", "ops@example.org", "rsa2048", "sign", "2y")
+    (signers.path / "ops.asc").write_bytes(gpg("--export"))
+    signature = gpg("--detach-sign")
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+
+    assert "too weak to count" in objection(Signed(TEXT, signature), signers.keys(["ops"]), TODAY)
