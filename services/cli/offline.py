@@ -123,6 +123,8 @@ def _findings(plan: Plan, targets: Sequence[Made], asked: Asked) -> list[Finding
 
 def _listing(good: Sequence[Made], errors: Sequence[Finding], warnings: Sequence[Finding]) -> Mapping[str, Any]:
     return {
+        "apiVersion": "towline.dev/v1",
+        "kind": "Rendering",
         "targets": [
             {"cluster": each.cluster, "app": each.app, "digest": each.digest, "objects": list(each.objects)}
             for each in good

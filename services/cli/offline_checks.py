@@ -17,7 +17,7 @@ from services.renderer.engines.origins import Origins
 from services.renderer.finish import Piece, named
 from services.renderer.inputs import NEWEST, minor_of
 from services.renderer.listing import app_part, fleet_part
-from services.renderer.overlaps import overlaps
+from services.renderer.overlaps import overlap_finding, overlaps
 from services.renderer.schemas.findings import can_check, schema_findings
 from services.renderer.scopes import Scopes
 from services.renderer.targets import Plan
@@ -66,11 +66,8 @@ def not_checked() -> Iterator[Finding]:
 
 def _twice(own: Mapping[str, Made], apps: Mapping[str, App]) -> Iterator[Finding]:
     keys = {name: (apps[name].namespace, [str(key_of(each)) for each in made.objects]) for name, made in own.items()}
-    for key, first, second in overlaps(keys):
-        app = apps[second]
-        text = f"{key} is in the app {first!r} already, and an object belongs to one app"
-        hint = "take it out of one of them, or give it another name"
-        yield Finding("object.two-apps", text, app.file, app.line, app.column, hint, app=second)
+    for each in overlaps(keys):
+        yield overlap_finding(each, apps[each.second], "", "error")
 
 
 def _of_kinds(

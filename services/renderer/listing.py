@@ -38,9 +38,12 @@ class Outcome(Protocol):
         """Errors without a bundle, warnings with one."""
 
 
-def listing_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> RenderListing:
-    """Return the listing; `outcomes` are by the inputs' keys."""
-    targets = [_rendered(target, outcomes) for target in plan.targets]
+def listing_of(
+    plan: Plan, outcomes: Mapping[str, Outcome], warnings: Mapping[tuple[str, str], tuple[Finding, ...]] | None = None
+) -> RenderListing:
+    """Return the listing; `outcomes` are by the inputs' keys, `warnings` by cluster and app."""
+    more = warnings or {}
+    targets = [_rendered(target, outcomes, more.get((target.cluster, target.app), ())) for target in plan.targets]
     bundles = {each.bundle.digest: each.bundle for each in outcomes.values() if each.bundle}
     fleet = plan.fleet
     return RenderListing(
@@ -127,14 +130,14 @@ def _stage(stage: Stage) -> StagePlan:
     return StagePlan(name=stage.name, match=match, batch=stage.batch, max_failures=stage.max_failures, gates=gates)
 
 
-def _rendered(target: Target, outcomes: Mapping[str, Outcome]) -> TargetRender:
+def _rendered(target: Target, outcomes: Mapping[str, Outcome], warnings: tuple[Finding, ...]) -> TargetRender:
     bundle, findings = "", target.findings
     if target.inputs is not None:
         outcome = outcomes[target.inputs.key]
         bundle = outcome.bundle.digest if outcome.bundle else ""
         # Equal inputs were rendered once, perhaps for another app and cluster.
         findings = tuple(replace(each, cluster=target.cluster, app=target.app) for each in outcome.findings)
-    problems = tuple(Problem.of(each) for each in findings)
+    problems = tuple(Problem.of(each) for each in (*findings, *warnings))
     return TargetRender(
         cluster=target.cluster, app=target.app, bundle=bundle, problems=problems, provenance=target.provenance
     )

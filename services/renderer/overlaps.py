@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.renderer.scopes import of_kind
+from shared.errors import Finding
+from shared.fleet.model import App
 
 MOST = 20
 """Of two apps; who has more has the same app twice."""
@@ -37,6 +39,13 @@ def overlaps(apps: Mapping[str, tuple[str, Iterable[str]]]) -> list[Overlap]:
                 if counts[first, app] <= MOST:
                     found.append(Overlap(key, first, app))
     return found
+
+
+def overlap_finding(overlap: Overlap, app: App, cluster: str, severity: str) -> Finding:
+    """Return what is said about an object of two apps, at the later one."""
+    text = f"{overlap.key} is in the app {overlap.first!r} already, and an object belongs to one app"
+    hint = "take it out of one of them, or give it another name"
+    return Finding("object.two-apps", text, app.file, app.line, app.column, hint, cluster, app.name, severity)
 
 
 def _is_open(key: str) -> bool:

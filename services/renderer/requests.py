@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from services.renderer.archives import ChartArchives
 from services.renderer.bundles import Bundles
+from services.renderer.contention import Contention
 from services.renderer.listing import listing_of
 from services.renderer.packs import LostPacksError, Trees
 from services.renderer.targets import Plan, planned
@@ -41,12 +42,20 @@ class Requests:
     """Answers requests, several at a time."""
 
     def __init__(
-        self, bus: Bus, trees: Trees, archives: ChartArchives, bundles: Bundles, versions: Mapping[str, str]
+        self,
+        bus: Bus,
+        trees: Trees,
+        archives: ChartArchives,
+        bundles: Bundles,
+        versions: Mapping[str, str],
+        *,
+        contention: Contention,
     ) -> None:
         self._bus = bus
         self._trees = trees
         self._archives = archives
         self._bundles = bundles
+        self._contention = contention
         self._versions = dict(versions)
         self._stated: dict[str, _Wants] = {}
         self._held: dict[str, set[str]] = {}
@@ -97,7 +106,8 @@ class Requests:
         if plan.fleet.readable:
             await self._state_needs(request, (plan.needs, plan.charts))
         outcomes = await self._bundles.of(request.source, [each.inputs for each in plan.targets if each.inputs])
-        listing = listing_of(plan, outcomes)
+        warnings = await asyncio.to_thread(self._contention.of, plan, outcomes)
+        listing = listing_of(plan, outcomes, warnings)
         failed = sum(not target.bundle for target in listing.targets)
         inline, blob = await self._placed(listing)
         checkout = request.checkout

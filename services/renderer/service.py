@@ -9,6 +9,7 @@ from pathlib import Path
 from services.renderer.archives import ChartArchives
 from services.renderer.bundles import Bundles
 from services.renderer.cache import RenderCache
+from services.renderer.contention import Contention
 from services.renderer.engines import Engines
 from services.renderer.engines.child import ChildStartError, SandboxError
 from services.renderer.packs import Trees
@@ -44,7 +45,7 @@ async def serve(settings: RendererSettings, bus: Bus, life: Lifecycle) -> None:
     async with engines:
         bundles = Bundles(engines, cache, bus, secret, share=settings.workers)
         archives = ChartArchives(bus, settings.data / "render-charts")
-        requests = Requests(bus, Trees(bus, store), archives, bundles, engines.versions)
+        requests = Requests(bus, Trees(bus, store), archives, bundles, engines.versions, contention=Contention(cache))
         await _warm_up(engines, life)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(bus.consume(_RENDER, requests.take, workers=settings.requests))

@@ -250,3 +250,24 @@ async def test_what_schemas_refuse_is_told_and_forbids_a_bundle_only_where_the_a
             **{(cluster, "strict"): [("schema.unknown-field", "error", "apps/strict/a.yaml:4")] for cluster in BOTH},
             ("dev-1", "old"): [("schema.removed-version", "warning", "apps/old/a.yaml:1")],
         }
+
+
+async def test_an_object_of_two_apps_of_a_cluster_is_warned_of_before_an_agent_refuses_it(
+    bus_server, tmp_path, fleet, source
+):
+    twin = {"apps/twin/a.yaml": config_map("tools", "other"), "apps/twin/app.yaml": "targets: {env: prod}\n"}
+    commit = fleet(FLEET | twin)
+    async with line(bus_server, tmp_path, source) as renders:
+        listing = await renders.listing(await renders.at(commit))
+
+        (problem,) = [each for target in listing.targets for each in target.problems]
+        assert (problem.cluster, problem.app, problem.code, problem.severity) == (
+            "prod-1",
+            "twin",
+            "object.two-apps",
+            "warning",
+        )
+        assert all(target.bundle for target in listing.targets)
+        # Kept on disk and known already, it is said again.
+        again = await renders.listing(await renders.at(fleet({"README.md": "x"})))
+        assert [each.code for target in again.targets for each in target.problems] == ["object.two-apps"]

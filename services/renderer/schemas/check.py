@@ -110,7 +110,7 @@ class Checker:
         custom = self._customs.get((group, kind))
         if custom is None:
             return _of_kubernetes(self._kinds, api_version, kind)
-        own = custom.schemas.get(version)
+        own = custom.schema(version)
         return None if own is None else _of_definition(self._kinds, encode(own))
 
 

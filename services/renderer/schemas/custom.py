@@ -25,9 +25,26 @@ _OBJECT = ("apiVersion", "kind", "metadata")
 class Custom:
     """A kind that a definition makes."""
 
-    schemas: Mapping[str, Schema | None] = field(default_factory=dict)
-    """By version; None: the definition says nothing about its fields."""
-    served: frozenset[str] = frozenset()
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """As they are written, by name."""
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Return the versions that the API server serves."""
+        return frozenset(name for name, written in self.versions.items() if written.get("served"))
+
+    def schema(self, version: str) -> Schema | None:
+        """Return the schema of a version; None: the definition says nothing about its fields."""
+        written = self.versions.get(version, {}).get("schema")
+        root = written.get("openAPIV3Schema") if isinstance(written, dict) else None
+        if not isinstance(root, dict):
+            return None
+        found = _fields(root)
+        # Status never is in a bundle, and what every object has is checked by the rules for all objects.
+        found["properties"] = {**found.get("properties", {}), **{name: {} for name in (*_OBJECT, "status")}}
+        if "required" in found:
+            found["required"] = [name for name in found["required"] if name not in {*_OBJECT, "status"}]
+        return found
 
 
 def customs(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Custom]:
@@ -39,24 +56,9 @@ def customs(manifests: Iterable[Manifest]) -> dict[tuple[str, str], Custom]:
             continue
         names = spec.get("names")
         kind = names.get("kind") if isinstance(names, dict) else None
-        versions = [one for one in _list(spec.get("versions")) if isinstance(one, dict)]
         if isinstance(kind, str) and isinstance(spec.get("group"), str):
-            schemas = {str(one.get("name")): _written(one) for one in versions}
-            served = frozenset(str(one.get("name")) for one in versions if one.get("served"))
-            found[spec["group"], kind] = Custom(schemas, served)
-    return found
-
-
-def _written(version: Mapping[str, Any]) -> Schema | None:
-    schema = version.get("schema")
-    root = schema.get("openAPIV3Schema") if isinstance(schema, dict) else None
-    if not isinstance(root, dict):
-        return None
-    found = _fields(root)
-    # Status never is in a bundle, and what every object has is checked by the rules for all objects.
-    found["properties"] = {**found.get("properties", {}), **{name: {} for name in (*_OBJECT, "status")}}
-    if "required" in found:
-        found["required"] = [name for name in found["required"] if name not in {*_OBJECT, "status"}]
+            versions = (one for one in _list(spec.get("versions")) if isinstance(one, dict))
+            found[spec["group"], kind] = Custom({str(one.get("name")): one for one in versions})
     return found
 
 
