@@ -53,6 +53,8 @@ async def serve(settings: PollerSettings, bus: Bus, life: Lifecycle) -> None:
             list_deadline_s=settings.list_deadline_s,
             fetch_deadline_s=settings.fetch_deadline_s,
             fetch_bytes=settings.fetch_bytes,
+            fetch_objects=settings.fetch_objects,
+            refs=settings.refs,
         )
         permits = permits_of([source.repository for source in settings.sources], settings.allow)
         async with Transport(limits, settings.known_hosts_file) as transport, Web.open(permits) as web:

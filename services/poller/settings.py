@@ -139,6 +139,10 @@ class PollerSettings(ServiceSettings):
     """Seconds that a fetch may take."""
     fetch_bytes: int = Field(default=2 << 30, gt=0)
     """Bytes that a fetch may bring."""
+    fetch_objects: int = Field(default=5_000_000, gt=0)
+    """Objects that a fetch may bring."""
+    refs: int = Field(default=200_000, gt=0)
+    """Refs that a server may name for one question."""
 
     @field_validator("allow")
     @classmethod

@@ -36,7 +36,7 @@ ALARM_GRACE_S = 5
 NO_MORE = 3
 LISTING_MEMORY = 1 << 30
 TOO_LARGE = "source.too-large"
-_SMALLER = "raise the limit, or follow a smaller repository"
+_SMALLER = "raise the poller's limit, or follow a smaller repository"
 
 _CODES = (
     ("status code: 401", "source.auth"),
