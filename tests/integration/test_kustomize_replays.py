@@ -79,7 +79,8 @@ async def by_kubectl(inputs, folder):
         *(kubectl_path(), "kustomize", str(folder / inputs.root)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PATH": "", "HOME": str(folder)},
+        # Collecting garbage costs a third of a short run.
+        env={"PATH": "", "HOME": str(folder), "GOGC": "off", "GOMEMLIMIT": "400MiB"},
     )
     output, _ = await process.communicate()
     if process.returncode != 0:
