@@ -5,7 +5,7 @@ import pytest
 from tests.support.rendering import config_map, findings, helm
 
 CHART = {"chart/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n"}
-DEFINES = '{{/* now */}}\n{{- define "a" }}{{ include "b" . }}{{ end }}\n{{- define "b" }}{{ uuidv4 }}{{ end }}\n{{- define "c" }}{{ now }}{{ end }}\n'
+DEFINES = '{{/* now */}}\n{{- define "a" }}{{ include "b" . }}{{ end }}\n{{- define "b" }}{{- /* randInt */ -}}{{ uuidv4 }}{{ end }}\n{{- define "c" }}{{ now }}{{ end }}\n'
 
 
 def chart(text, **more):

@@ -19,7 +19,7 @@ _ORDER = r"keys|values"
 _FUNCTION = re.compile(
     rf"""(?<![\w.$"'/-])(?:(?P<random>{_RANDOM})|(?P<time>{_TIME})|(?P<order>{_ORDER}))(?![\w.:/"'-])"""
 )
-_ACTION = re.compile(r"\{\{-?\s*(?!/\*)(.*?)\}\}", re.DOTALL)
+_ACTION = re.compile(r"\{\{-?+\s*+(?!/\*)(.*?)\}\}", re.DOTALL)
 _DEFINED = re.compile(r"""\{\{-?\s*(?:define|block)\s+["`]([^"`]+)["`]""")
 _INCLUDED = re.compile(r"""(?<![\w.$"'-])(?:include|template)\s+["`]([^"`]+)["`]""")
 _TPL = re.compile(r"(?<![\w.$\"'-])tpl(?![\w-])")
