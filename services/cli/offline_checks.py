@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from services.applier.tenancy import LocalPolicy, tenancy_of
@@ -54,7 +55,7 @@ def cluster_findings(plan: Plan, made: Iterable[Made]) -> list[Finding]:
 def _origins(plan: Plan, cluster: str) -> dict[str, Origins]:
     """Return where the objects of a cluster's apps are written, by app."""
     targets = ((each.app, each.inputs) for each in plan.targets if each.cluster == cluster and each.inputs)
-    return {app: Origins(collected(inputs)) for app, inputs in targets}
+    return {app: Origins(partial(collected, inputs)) for app, inputs in targets}
 
 
 def not_checked() -> Iterator[Finding]:

@@ -35,7 +35,7 @@ def bundled(job: Job, pieces: Sequence[Piece], warnings: Sequence[Finding] = ())
     severity = "error" if job.strict else "warning"
     # What SOPS encrypted has texts for values of any type, and SOPS' own entry.
     read = [piece for piece in bundle.pieces if "sops" not in piece.manifest]
-    refused = schema_findings(read, job.schemas, Origins(job.files).of, severity=severity)
+    refused = schema_findings(read, job.schemas, Origins(lambda: job.files).of, severity=severity)
     if job.strict and refused:
         raise FindingsError(refused)
     return Answer(bundle.data, bundle.keys, (*warnings, *bundle.warnings, *refused))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.core.kubeyaml import Document, documents
@@ -16,16 +16,16 @@ _ABSENT = object()
 
 
 class Origins:
-    """The objects that stand in some files; these are read when the first is looked for."""
+    """The objects that stand in some files; these are had and read when the first is looked for."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Callable[[], Mapping[str, bytes]]) -> None:
         self._files = files
         self._known: list[Document] | None = None
 
     def of(self, manifest: Manifest, path: Path) -> Place | None:
         """Return file, line and column of what stands at `path` of an object; None where that is not sure."""
         if self._known is None:
-            self._known = list(_read(self._files))
+            self._known = list(_read(self._files()))
         value = _value(manifest, path)
         # What is missing has the place of what it is missing from.
         there = path[:-1] if value is _ABSENT else path
