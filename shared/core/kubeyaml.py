@@ -28,6 +28,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
+from shared.core.kubelines import UnusualError, quickly
 from shared.core.kubeplaces import Mark, Path, Places
 from shared.core.kubescalars import MAYBE_OTHER, PREFIX, Scalar, as_json, key_text, resolved, tagged
 from shared.errors import Finding, FindingsError
@@ -97,8 +98,11 @@ def documents(data: bytes, file: str, *, limits: Limits = LIMITS, repeated_keys:
     if data.startswith(b"version https://git-lfs.github.com/spec/"):
         _refuse("yaml.lfs-pointer", "the file is a pointer to Git LFS, not YAML", file, hint="store it in git itself")
     data = _as_kubectl_splits(data)
-    builder = _Builder(data, file, limits)
     places = Places(data)
+    quick = quickly(data, limits.nodes, _one_line, documents=limits.documents, depth=limits.depth)
+    if quick is not None:
+        return [Document(value, file, index, places) for index, value in quick if value is not None]
+    builder = _Builder(data, file, limits)
     try:
         found = [Document(value, file, index, places) for index, value in builder.documents() if value is not None]
     except YAMLError as error:
@@ -106,6 +110,21 @@ def documents(data: bytes, file: str, *, limits: Limits = LIMITS, repeated_keys:
     if builder.findings and not (repeated_keys and all(each.code == _REPEATED for each in builder.findings)):
         raise FindingsError(builder.findings)
     return found
+
+
+def _one_line(text: str) -> Any:
+    """Return the value of a part of a file that stands on one line.
+
+    Raises:
+        UnusualError: it is none.
+    """
+    try:
+        found = [value for _, value in _Builder(text.encode(), "", LIMITS).documents()]
+    except (YAMLError, FindingsError) as error:
+        raise UnusualError from error
+    if len(found) != 1:
+        raise UnusualError
+    return found[0]
 
 
 class _Builder:
