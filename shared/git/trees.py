@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pygit2
 
 FOLDERS_KEPT = 8192
+FILE_BYTES, FILES_BYTES = 16 << 10, 4 << 20
+"""How large files are that are kept once they were read, and how much of them: bases are read by many apps of a commit."""
+ENTRIES_KEPT = 200_000
 
 Read = Callable[[str], tuple[ObjectKind, bytes]]
 
@@ -66,6 +69,28 @@ class ListedTree(ABC):
         """Return the bytes of the file `entry` at `path`."""
 
 
+class _Listings:
+    """What folders hold, by their id and so for all trees: from commit to commit few of them change."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Mapping[str, Entry]] = {}
+        self._entries = 0
+
+    def get(self, folder_id: str) -> Mapping[str, Entry] | None:
+        """Return the entries by name, if they are known."""
+        return self._known.get(folder_id)
+
+    def keep(self, folder_id: str, listing: Mapping[str, Entry]) -> None:
+        """Keep the entries of a folder; what was kept before goes when it is too much."""
+        self._entries += len(listing) + 1
+        if self._entries > ENTRIES_KEPT:
+            self._known, self._entries = {}, len(listing) + 1
+        self._known[folder_id] = listing
+
+
+_LISTINGS = _Listings()
+
+
 class GitTree(ListedTree):
     """The tree `root_id` of a repository's objects.
 
@@ -77,6 +102,8 @@ class GitTree(ListedTree):
         super().__init__(root_id)
         self._read = read
         self._of_path = lru_cache(maxsize=FOLDERS_KEPT)(self._listed)
+        self._files: dict[str, bytes] = {}
+        self._file_bytes = 0
 
     def _listing(self, path: str) -> Mapping[str, Entry]:
         return self._of_path(path)
@@ -85,10 +112,20 @@ class GitTree(ListedTree):
         found = self.entry(path)
         if found is None or found.kind is not EntryKind.FOLDER:
             return {}
-        return {entry.name: entry for entry in entries(self._object(ObjectKind.TREE, found.id), path)}
+        listing = _LISTINGS.get(found.id)
+        if listing is None:
+            listing = {entry.name: entry for entry in entries(self._object(ObjectKind.TREE, found.id), path)}
+            _LISTINGS.keep(found.id, listing)
+        return listing
 
     def _content(self, path: str, entry: Entry) -> bytes:  # noqa: ARG002  # the id says it all
-        return self._object(ObjectKind.BLOB, entry.id)
+        content = self._files.get(entry.id)
+        if content is None:
+            content = self._object(ObjectKind.BLOB, entry.id)
+            if len(content) <= FILE_BYTES and self._file_bytes < FILES_BYTES:
+                self._file_bytes += len(content)
+                self._files[entry.id] = content
+        return content
 
     def _object(self, wanted: ObjectKind, object_id: str) -> bytes:
         kind, data = self._read(object_id)
