@@ -15,6 +15,7 @@ from services.renderer.bundles import Bundles
 from services.renderer.contention import Contention
 from services.renderer.listing import listing_of
 from services.renderer.packs import LostPacksError, Trees
+from services.renderer.repeats import Repeats, Worked, question_of
 from services.renderer.targets import Plan, planned
 from shared import subjects
 from shared.bus.blobs import blob_place
@@ -33,6 +34,8 @@ from shared.runtime.logs import get_logger
 # A larger listing becomes a blob: every reader of RENDERED would carry it otherwise.
 INLINE_BYTES = 256 << 10
 PRUNE_EVERY = 100
+# Who asks for these wants everything looked at.
+_ANEW = frozenset({"sync", "rebuild"})
 
 _Wants = tuple[tuple[Wanted, ...], tuple[WantedChart, ...]]
 """The other repositories that a fleet needs, and the archives of charts."""
@@ -57,6 +60,7 @@ class Requests:
         self._bundles = bundles
         self._contention = contention
         self._versions = dict(versions)
+        self._repeats = Repeats()
         self._stated: dict[str, _Wants] = {}
         self._held: dict[str, set[str]] = {}
         self._held_charts: dict[str, set[str]] = {}
@@ -65,6 +69,7 @@ class Requests:
     def forget_bus(self) -> None:
         """Believe nothing of what was said on the bus before: it is another one."""
         self._bundles.forget_presence()
+        self._repeats.forget()
         self._stated.clear()
 
     async def take(self, delivery: Delivery) -> None:
@@ -102,12 +107,10 @@ class Requests:
         await self._tidy()
 
     async def _rendered(self, request: RenderRequest, started: datetime) -> Rendered:
-        plan, clusters_version = await self._plan(request)
-        if plan.fleet.readable:
-            await self._state_needs(request, (plan.needs, plan.charts))
-        outcomes = await self._bundles.of(request.source, [each.inputs for each in plan.targets if each.inputs])
-        warnings = await asyncio.to_thread(self._contention.of, plan, outcomes)
-        listing = listing_of(plan, outcomes, warnings)
+        worked = await self._worked(request)
+        listing = worked.listing
+        if worked.readable:
+            await self._state_needs(request, (worked.needs, worked.charts))
         failed = sum(not target.bundle for target in listing.targets)
         inline, blob = await self._placed(listing)
         checkout = request.checkout
@@ -117,8 +120,8 @@ class Requests:
             commit=checkout.commit.id,
             ref=checkout.ref,
             tree=checkout.commit.tree,
-            complete=plan.complete,
-            clusters_version=clusters_version,
+            complete=worked.complete,
+            clusters_version=worked.clusters_version,
             provenance=tuple(_provenance(request.source, each) for each in (checkout, *request.others)),
             tools=self._versions,
             listing=inline,
@@ -129,6 +132,25 @@ class Requests:
             finished_at=datetime.now(UTC),
         )
 
+    async def _worked(self, request: RenderRequest) -> Worked:
+        """Plan the targets of a request and have their bundles, unless the same was asked last."""
+        clusters = await self._clusters()
+        question = question_of(request, clusters)
+        known = self._repeats.get(request.source, question)
+        if known is not None and request.reason not in _ANEW:
+            return known
+        plan, version = await self._plan(request, clusters)
+        outcomes = await self._bundles.of(request.source, [each.inputs for each in plan.targets if each.inputs])
+        warnings = await asyncio.to_thread(self._contention.of, plan, outcomes)
+        worked = Worked.of(plan, version, listing_of(plan, outcomes, warnings))
+        self._repeats.keep(request.source, question, worked)
+        return worked
+
+    async def _clusters(self) -> bytes:
+        """Return the registry's index as it stands on the bus; nothing where there is none."""
+        stored = await self._bus.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
+        return stored.data if stored else b""
+
     async def _restore(self, request: RenderRequest, lost: Lost) -> None:
         """Have bundles of an older commit on the bus again; whoever still misses one asks again."""
         log = get_logger().bind(source=request.source, commit=request.checkout.commit.id, apps=lost.apps)
@@ -136,7 +158,7 @@ class Requests:
             log.info("bundles_put_back", bundles=len(lost.blobs))
             return
         try:
-            plan, _ = await self._plan(request)
+            plan, _ = await self._plan(request, await self._clusters())
         except LostPacksError as error:
             log.warning("packs_missed", repository_error=error.message)
             return
@@ -144,7 +166,7 @@ class Requests:
         await self._bundles.of(request.source, inputs, present=False)
         log.info("bundles_rendered_again", targets=len(inputs))
 
-    async def _plan(self, request: RenderRequest) -> tuple[Plan, int]:
+    async def _plan(self, request: RenderRequest, clusters: bytes) -> tuple[Plan, int]:
         """Return what is to be rendered, and the version of the clusters it is for."""
         checkouts = (request.checkout, *request.others)
         trees: list[Tree] = [await self._trees.of(request.source, checkout) for checkout in checkouts]
@@ -152,8 +174,7 @@ class Requests:
             self._held[request.source] = {checkout.commit.tree for checkout in checkouts}
             self._held_charts[request.source] = {chart.digest for chart in request.charts}
         charts = await self._archives.of(request.source, request.charts)
-        stored = await self._bus.last(subjects.CLUSTERS, subjects.cluster(subjects.HUB))
-        index = ClusterIndex.from_bytes(stored.data) if stored else ClusterIndex(version=0)
+        index = ClusterIndex.from_bytes(clusters) if clusters else ClusterIndex(version=0)
         plan = await asyncio.to_thread(planned, request, trees, index.clusters, charts)
         return plan, index.version
 

@@ -57,6 +57,7 @@ class Child:
         self._limits = limits
         self._killed = False
         self.jobs = 0
+        """How many it was given, by whoever gives them; a large one may count as several."""
 
     @classmethod
     async def start(cls, limits: Limits, *, allow_unsandboxed: bool, parent: Path | None = None) -> Self:
@@ -104,7 +105,6 @@ class Child:
             FindingsError: `job` took more than the limits allow.
             ChildLostError: the child ended for another reason.
         """
-        self.jobs += 1
         try:
             async with asyncio.timeout(self._limits.wall_s):
                 head, body = await self._exchange(job_message(job, self._limits.cpu_s))

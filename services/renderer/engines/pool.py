@@ -22,8 +22,9 @@ from shared.core.canonical import digest, encode
 from shared.core.objects import Manifest
 from shared.errors import Finding, FindingsError
 
-# A child that served so many jobs is replaced: whatever Helm's library may leak stays small.
-JOBS_OF_A_CHILD = 500
+# A child that served so many jobs is replaced: whatever it may leak stays small. Of Helm's library fewer are taken.
+JOBS_OF_A_CHILD = 20_000
+JOBS_OF_A_CHART = 40
 ATTEMPTS = 2
 
 
@@ -118,6 +119,7 @@ class Engines:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._child() as child:
+                    child.jobs += JOBS_OF_A_CHART if job.engine == "helm" else 1
                     answer = await child.render(job)
             except ChildLostError as error:
                 if attempt + 1 == ATTEMPTS:
