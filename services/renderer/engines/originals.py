@@ -6,6 +6,7 @@ file it was, the MAC itself tells, for no two files have the same.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,8 @@ from services.renderer.finish import Piece
 from shared.core.objects import group_of, key_of
 from shared.errors import Finding, FindingsError
 
+# No file of SOPS is shorter, in base64.
+_SHORTEST = 200
 # Custom resources that an operator in the cluster decrypts.
 _OPERATORS = frozenset({"isindir.github.com"})
 
@@ -40,6 +43,8 @@ class Originals:
         for piece in pieces:
             mac = _mac(piece.manifest)
             if not mac:
+                if name := _encrypted_entry(piece.manifest):
+                    findings.append(_generated(piece, name))
                 yield piece
                 continue
             path = self._file_with(mac.encode(), piece.file)
@@ -57,6 +62,30 @@ class Originals:
         if mac in self.files.get(likely, b""):
             return likely
         return next((path for path, content in self.files.items() if mac in content), "")
+
+
+def _encrypted_entry(manifest: Mapping[str, Any]) -> str:
+    """Return the entry of a Secret that holds a whole file which SOPS encrypted, as `secretGenerator` makes it."""
+    entries = manifest.get("data") if manifest.get("kind") == "Secret" else None
+    for name, value in entries.items() if isinstance(entries, Mapping) else ():
+        if name == "sops_mac" or (isinstance(value, str) and len(value) > _SHORTEST and _is_file(value)):
+            return str(name)
+    return ""
+
+
+def _is_file(coded: str) -> bool:
+    try:
+        content = b64decode(coded)
+    except ValueError:
+        return False
+    return b"ENC[AES256_GCM," in content and b"sops" in content
+
+
+def _generated(piece: Piece, entry: str) -> Finding:
+    name = key_of(piece.manifest).name
+    text = f"Secret {name} is made of a file that SOPS encrypted (entry {entry}), and agents open whole objects only"
+    hint = "encrypt a manifest of the Secret in place of the file that secretGenerator reads"
+    return Finding("render.sops", text, piece.file, piece.line, hint=hint)
 
 
 def _mac(manifest: Mapping[str, Any]) -> str:
