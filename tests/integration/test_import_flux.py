@@ -222,6 +222,20 @@ def test_what_is_left_out_is_named_by_file_and_line_with_the_next_step(small):
     assert all(each["hint"] for each in report["leftOut"])
 
 
+def test_what_is_shaped_otherwise_is_left_out_alone(tmp_path):
+    odd = INFRA.replace("name: infra,", "name: odd,").replace(
+        "sourceRef: {kind: GitRepository, name: flux-system}", "dependsOn: infra"
+    )
+    files = {"infra/a.yaml": CONFIG % "a", "c/infra.yaml": INFRA, "c/odd.yaml": odd}
+
+    report = imported("flux", written(tmp_path / "repo", files), tmp_path / "fleet")
+
+    assert states(report) == {("infra", "c"): "equal"}
+    assert [(each["file"], each["message"]) for each in report["leftOut"]] == [
+        ("c/odd.yaml", "Kustomization 'odd' has another spec.dependsOn than its tool takes")
+    ]
+
+
 def test_nothing_is_overwritten_and_nothing_found_is_an_error(tmp_path):
     source = written(tmp_path / "repo", {"a.yaml": CONFIG % "a"})
 

@@ -18,6 +18,7 @@ from services.cli.imports.naming import usable
 from services.cli.imports.notes import Notes
 from services.cli.imports.places import Path, Places, metadata_of
 from services.cli.imports.projects import project_of
+from services.cli.imports.shapes import ARGO
 from shared.core.kubeyaml import Document
 from shared.core.trees import Tree
 
@@ -61,7 +62,11 @@ class Argo:
 
     def found(self) -> Import:
         """Return everything that can be taken over, and what cannot."""
-        documents = [each for each in self._places.of_groups(GROUP) if is_argo(each.value)]
+        documents = [
+            each
+            for each in self._places.of_groups(GROUP)
+            if is_argo(each.value) and self._notes.is_shaped(each.value, ARGO)
+        ]
         groups: dict[Key, list[Instance]] = defaultdict(list)
         selectors: dict[Key, tuple[Mapping[str, tuple[str, ...]], ...]] = {}
         for document in documents:

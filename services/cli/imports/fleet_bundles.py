@@ -15,6 +15,7 @@ from services.cli.imports.fleet_targets import NotUnderstoodError, customized, m
 from services.cli.imports.model import ClusterFound, Draft, Import, Key
 from services.cli.imports.naming import usable
 from services.cli.imports.places import Places, metadata_of
+from services.cli.imports.shapes import BUNDLE, HINT, misshapen
 from services.renderer.layers import joined
 from shared.core.kubeyaml import Document, documents
 from shared.core.trees import EntryKind, Tree
@@ -91,7 +92,12 @@ class Fleet:
                 )
                 continue
             said = found[0].value if found and isinstance(found[0].value, dict) else {}
-            yield Bundle(path, found[0] if found else None, said)
+            bundle = Bundle(path, found[0] if found else None, said)
+            if wrong := next(misshapen(said, BUNDLE), None):
+                text = f"has another {'.'.join(map(str, wrong))} than Fleet takes"
+                self._told(bundle, wrong, text, HINT)
+                continue
+            yield bundle
         for repository in self._repositories:
             for each in (repository.value.get("spec") or {}).get("paths") or ():
                 path = joined("", str(each))

@@ -16,6 +16,7 @@ from services.cli.imports.model import Key, Kustomized
 from services.cli.imports.naming import usable
 from services.cli.imports.notes import Notes
 from services.cli.imports.places import Places
+from services.cli.imports.shapes import FLUX
 from services.renderer.layers import joined
 from services.renderer.reach import Reach
 from shared.core.objects import Manifest
@@ -104,7 +105,7 @@ class Flux:
             text = f"{met.key[2]!r} of {seen.name} cannot be built: {finding.message}"
             self.notes.add(replace(finding, code="import.left-out", message=text, severity="warning"))
         for manifest in outcome.objects:
-            if not flux.is_flux(manifest):
+            if not flux.is_flux(manifest) or not self.notes.is_shaped(manifest, FLUX):
                 continue
             key = flux.key_of(manifest)
             if key[0] in flux.SOURCES or key[0] == "ArtifactGenerator":
@@ -226,6 +227,7 @@ class Flux:
         written = [
             (self.path_of(str(flux.spec_of(each).get("path") or ".")), folder)
             for each, folder in flux.bases_of(self.places)
+            if self.notes.is_shaped(each, FLUX)
         ]
         own = sorted({path for path, folder in written if path and _within(folder, path)})
         brought = self._reach.of({path for path, _ in written if self.tree.entry(path) is not None and path})

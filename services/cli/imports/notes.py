@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.cli.imports.places import Path, Places, identity
+from services.cli.imports.shapes import HINT, misshapen
 from shared.errors import Finding
 
 
@@ -20,6 +21,14 @@ class Notes:
         """Keep that a field of an object is not taken over; `message` goes on where the object's name ends."""
         kind, name = identity(manifest)
         self.add(self._places.finding("import.left-out", f"{kind} {name!r} {message}", manifest, path, hint=hint))
+
+    def is_shaped(self, manifest: Mapping[str, Any], shape: Mapping[str, Any]) -> bool:
+        """Tell whether an object has the shape that its tool reads; one that has not is kept as left out."""
+        wrong = next(misshapen(manifest, shape), None)
+        if wrong is not None:
+            field = ".".join(map(str, wrong))
+            self.left_out(manifest, wrong, f"has another {field} than its tool takes", HINT)
+        return wrong is None
 
     def add(self, finding: Finding) -> None:
         """Keep a finding, once."""
