@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yaml import YAMLError
 
@@ -92,6 +92,7 @@ LINES = st.one_of(
         ]
     ),
 )
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # on a busy machine making texts is slow
 TEXTS = st.lists(LINES, max_size=9).map("\n".join).map(lambda text: f"{text}\n")
 
 
@@ -120,7 +121,7 @@ def test_what_manifests_are_written_in_is_read_quickly():
     assert quick(usual)[0][1]["data"]["text"] == "\nfirst\n\n  second\n"
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, **PATIENT)
 @given(TEXTS)
 def test_whatever_is_read_quickly_is_read_the_same_in_full(text):
     data = text.encode()
@@ -129,7 +130,7 @@ def test_whatever_is_read_quickly_is_read_the_same_in_full(text):
     assert found is None or same(found, full(data))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, **PATIENT)
 @given(
     st.lists(st.sampled_from(USUAL.splitlines()), max_size=14),
     st.integers(0, 400),
