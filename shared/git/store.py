@@ -16,7 +16,7 @@ from shared.core.trees import EntryKind
 from shared.errors import TransientError
 from shared.git.packs import LIMITS, Limits, decoded, named_by
 from shared.git.repositories import open_bare
-from shared.git.trees import GitTree, MissingObjectError, Read, reader_of
+from shared.git.trees import GitTree, Listings, MissingObjectError, Read, reader_of
 
 GRACE_S = 3600.0
 
@@ -34,6 +34,7 @@ class ObjectStore:
         self._path = path
         self._lock = threading.Lock()
         self._repository = open_bare(path)
+        self._listings = Listings()
 
     def add_pack(self, pack: bytes | Iterable[bytes], limits: Limits = LIMITS) -> int:
         """Take the objects of a pack and return how many there were; taking it again changes nothing.
@@ -67,7 +68,7 @@ class ObjectStore:
         """
         if not self.has(tree_id):
             raise MissingObjectError(f"tree {tree_id} is not in the store at {self._path}")
-        return GitTree(reader_of(self._repository), tree_id)
+        return GitTree(reader_of(self._repository), tree_id, self._listings)
 
     def prune(self, keep: Iterable[str], grace_s: float = GRACE_S) -> int:
         """Drop what none of the trees `keep` holds and nobody wrote within `grace_s`; return how many objects went."""
@@ -86,6 +87,7 @@ class ObjectStore:
         with self._lock:
             shutil.rmtree(self._path, ignore_errors=True)
             self._repository = open_bare(self._path)
+            self._listings = Listings()
 
 
 def _reachable(read: Read, trees: Iterable[str]) -> set[str]:

@@ -69,8 +69,8 @@ class ListedTree(ABC):
         """Return the bytes of the file `entry` at `path`."""
 
 
-class _Listings:
-    """What folders hold, by their id and so for all trees: from commit to commit few of them change."""
+class Listings:
+    """What the folders of a store hold, by their id and so for all its trees: from commit to commit few of them change."""
 
     def __init__(self) -> None:
         self._known: dict[str, Mapping[str, Entry]] = {}
@@ -88,9 +88,6 @@ class _Listings:
         self._known[folder_id] = listing
 
 
-_LISTINGS = _Listings()
-
-
 class GitTree(ListedTree):
     """The tree `root_id` of a repository's objects.
 
@@ -98,9 +95,10 @@ class GitTree(ListedTree):
     a folder on the way is not what a tree should be.
     """
 
-    def __init__(self, read: Read, root_id: str) -> None:
+    def __init__(self, read: Read, root_id: str, listings: Listings | None = None) -> None:
         super().__init__(root_id)
         self._read = read
+        self._listings = listings or Listings()
         self._of_path = lru_cache(maxsize=FOLDERS_KEPT)(self._listed)
         self._files: dict[str, bytes] = {}
         self._file_bytes = 0
@@ -112,10 +110,10 @@ class GitTree(ListedTree):
         found = self.entry(path)
         if found is None or found.kind is not EntryKind.FOLDER:
             return {}
-        listing = _LISTINGS.get(found.id)
+        listing = self._listings.get(found.id)
         if listing is None:
             listing = {entry.name: entry for entry in entries(self._object(ObjectKind.TREE, found.id), path)}
-            _LISTINGS.keep(found.id, listing)
+            self._listings.keep(found.id, listing)
         return listing
 
     def _content(self, path: str, entry: Entry) -> bytes:  # noqa: ARG002  # the id says it all

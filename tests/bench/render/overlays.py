@@ -4,7 +4,7 @@ import json
 
 import pygit2
 
-from shared.git.trees import GitTree, reader_of
+from shared.git.trees import GitTree, Listings, reader_of
 from tests.support.kustomizations import OBJECTS
 
 BASE = ("deployment", "service", "settings", "account", "ingress")
@@ -37,6 +37,7 @@ class Fleet:
     def __init__(self, folder, count):
         self.count = count
         self._repository = pygit2.init_repository(str(folder), bare=True)
+        self._listings = Listings()
         self._files = {"fleet.yaml": "version: 1\n", "apps/web/app.yaml": "layers: ['overlays/{cluster}']\n"}
         clusters = "".join(f"- {{name: c{number}, labels: {{env: prod}}}}\n" for number in range(count))
         self._files["clusters/all.yaml"] = f"clusters:\n{clusters}"
@@ -57,9 +58,9 @@ class Fleet:
         self._files["apps/web/base/settings.yaml"] = OBJECTS["settings"] + f"  note: {note}\n"
 
     def tree(self):
-        """Commit what is written and return its tree, as a renderer finds it: nothing of it was read yet."""
+        """Commit what is written and return its tree, as a renderer's store gives it: only folders were read before."""
         index = pygit2.Index()
         for path, text in self._files.items():
             blob = self._repository.create_blob(text.encode())
             index.add(pygit2.IndexEntry(path, blob, pygit2.enums.FileMode.BLOB))
-        return GitTree(reader_of(self._repository), str(index.write_tree(self._repository)))
+        return GitTree(reader_of(self._repository), str(index.write_tree(self._repository)), self._listings)
