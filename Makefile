@@ -30,10 +30,10 @@ test: setup ## Run the fast tests
 	@$(BIN)/python -m pytest -m "not slow and not long and not cluster" -n auto
 
 test-slow: setup ## Run whole user stories, kill programs, lose buses
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 test-long: setup ## Deliver every commit of every real history, to a real Kubernetes too where it is built
-	@$(BIN)/python -m pytest -m long -rs
+	@$(BIN)/python -m pytest -m long -rs -n auto --dist worksteal
 
 test-cluster: setup ## Run the tests against a real Kubernetes; CLUSTER=context takes one of your kubeconfig
 	@$(if $(CLUSTER),,! command -v go >/dev/null || $(MAKE) --no-print-directory control-plane)

@@ -68,7 +68,8 @@ def summary(found: Difference) -> str:
     """Return all of it in one sentence."""
     against = f"{found.base} ({found.commit[:8]})"
     if not (found.changes or found.settings):
-        return f"nothing differs from {against}"
+        return f"{'apart from what is in error, ' if found.errors else ''}nothing differs from {against}"
     clusters = {cluster for each in found.changes for cluster in each.clusters}
     where = f" on {counted(len(clusters), 'cluster')}" if clusters else ""
-    return f"{tally(found.changes, found.settings)}{where}, compared with {against}"
+    text = f"{tally(found.changes, found.settings)}{where}, compared with {against}"
+    return f"{text}, apart from what is in error" if found.errors else text

@@ -138,6 +138,13 @@ def test_what_cannot_be_read_is_an_error_and_no_removal(checkout):
 
     assert set(items) == {("new", "/ConfigMap:default/new", "added")}
     assert [each["code"] for each in found["errors"]] == ["fleet.unknown-key"]
+    assert "apart from what is in error" in run("diff", checkout, code=2).stderr
+
+
+def test_who_has_only_errors_does_not_hear_that_nothing_differs(checkout):
+    written(checkout, {"apps/odd/app.yaml": "namespase: x\n"})
+
+    assert "apart from what is in error, nothing differs" in run("diff", checkout, "-o", "markdown", code=2).stdout
 
 
 def test_a_comment_for_a_pull_request_fits_and_nobody_writes_out_of_its_fences(checkout):
