@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from shared.core.kubescalars import resolved
+from shared.core.kubedump import text_node
 
 _WIDTH = 120
 KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
@@ -22,14 +22,7 @@ class _ForPeople(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def _text(dumper: _ForPeople, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text.rstrip("\n") else None
-    if text in {"<<", "="} or not isinstance(resolved(text), str):
-        style = '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_ForPeople.add_representer(str, _text)
+_ForPeople.add_representer(str, lambda dumper, text: text_node(dumper, text, block="\n" in text.rstrip("\n")))
 
 
 def yaml_text(value: Mapping[str, Any], *notes: str) -> str:

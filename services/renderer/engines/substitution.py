@@ -10,13 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from services.renderer.engines.jobs import Job
 from services.renderer.envsubst import SubstitutionError, expanded, names_in
 from services.renderer.finish import Piece
 from shared.core.canonical import decode, encode
-from shared.core.kubescalars import resolved
+from shared.core.kubedump import dumped
 from shared.core.kubeyaml import documents
 from shared.core.objects import key_of
 from shared.errors import Finding, FindingsError
@@ -52,7 +50,7 @@ class Substitution:
         if b"$" not in encode(piece.manifest) or _is_off(piece.manifest):
             return piece
         what = f"{key_of(piece.manifest).kind} {key_of(piece.manifest).name}"
-        text = _text(piece.manifest)
+        text = dumped(piece.manifest)
         try:
             self._check_names(text)
             read = documents(expanded(text, self.variables, strict=self.strict).encode(), piece.file)
@@ -101,25 +99,3 @@ def _is_off(manifest: Mapping[str, Any]) -> bool:
     metadata = manifest.get("metadata")
     marks = [metadata.get(name) for name in ("labels", "annotations")] if isinstance(metadata, Mapping) else []
     return any(isinstance(each, Mapping) and each.get(SWITCH) == OFF for each in marks)
-
-
-class _Dumper(yaml.CSafeDumper):
-    """Writes as Flux does: texts of several lines in a block, others without quotes wherever that is possible."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # no anchors, whatever is shared
-        return True
-
-
-def _represented(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    if text in {"<<", "="} or not isinstance(resolved(text), str):
-        style = '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represented)
-
-
-def _text(manifest: Mapping[str, Any]) -> str:
-    text: str = yaml.dump(dict(manifest), Dumper=_Dumper, allow_unicode=True)
-    return text
