@@ -84,6 +84,16 @@ def test_the_mac_is_reckoned_as_sops_does_it_whatever_the_values_are(sops, age_k
     assert spec["text"] == "a\n b\n" if name.endswith("yaml") else spec[5] == {"text": "x/y"}
 
 
+def test_what_no_number_can_hold_counts_as_the_text_that_it_is(sops, age_key):
+    """More digits than Python converts, too: such a file must not end the agent that opens the others."""
+    large = ["0xffffffffffffffffffff", f"0b{'1' * 70}", "1e400", "1" * 5000, "-0x" + "f" * 4000]
+    text = f"{SECRET}large: [{', '.join(large)}]\n"
+
+    (manifest,) = delivered(sops.encrypted(text, *by_age(age_key)))
+
+    assert opened(manifest, ring(age_key))["large"] == large
+
+
 def test_a_file_of_several_objects_has_one_mac(sops, age_key):
     text = sops.encrypted(f"{SECRET}---\n{SECRET.replace('login', 'other')}", *by_age(age_key))
 

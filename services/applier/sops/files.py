@@ -1,6 +1,6 @@
 """Read a file of SOPS as SOPS does: in its order, with the bytes that each of its values adds to the MAC.
 
-SOPS reads YAML by other rules than kubectl (`yes` is a text to it), and its MAC turns on them.
+SOPS reads YAML by somewhat other rules than kubectl (`yes` is a text to it, a date none), and its MAC turns on them.
 """
 
 from __future__ import annotations
@@ -24,19 +24,12 @@ from yaml.events import (
 )
 
 from services.applier.sops.errors import SopsError
+from shared.core.kubescalars import resolved
 
 Path = tuple[str, ...]
 """The keys on the way to a value; places in lists do not count, as in SOPS."""
 ENCRYPTED = re.compile(r"ENC\[AES256_GCM,data:(.+),iv:(.+),tag:(.+),type:(.+)\]")
 DEPTH = 100
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_WORDS = {
-    **dict.fromkeys(("true", "True", "TRUE"), "True"),
-    **dict.fromkeys(("false", "False", "FALSE"), "False"),
-    **dict.fromkeys(_NULLS, ""),
-}
-_WHOLE = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TIME = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)(?:[Tt ](\d\d?):(\d\d?):(\d\d?)(\.\d{1,9})?(Z|[-+]\d\d:\d\d)?)?")
 
 
@@ -90,32 +83,28 @@ def as_data(node: Any) -> Any:
         return {key: as_data(value) for key, value in node}
     if isinstance(node, tuple):
         return [as_data(item) for item in node]
-    return "" if node.plain and node.text in _NULLS else node.text
+    return "" if node.plain and resolved(node.text) is None else node.text
 
 
 def counted(scalar: Scalar) -> bytes:
     """Return what a value that is not encrypted adds to the MAC."""
-    text = scalar.text
-    if scalar.plain:
-        text = _WORDS[text] if text in _WORDS else _number(text)
-    return text.encode()
+    return (_rewritten(scalar.text) if scalar.plain else scalar.text).encode()
 
 
-def _number(text: str) -> str:
-    """Return a number or time as SOPS writes it, anything else as it is."""
-    digits = text.replace("_", "")
-    if moment := _TIME.fullmatch(text):
-        return _moment(moment)
-    if whole := _WHOLE.fullmatch(digits):
-        sign, hexadecimal, binary, octal, decimal = whole.groups()
-        base = 16 if hexadecimal else 2 if binary else 8 if octal else 10
-        return str(int(f"{sign}{hexadecimal or binary or octal or decimal}", base))
-    return fixed(float(digits)) if _FLOAT.fullmatch(digits) else text
-
-
-def fixed(number: float) -> str:
-    """Return a number without an exponent, in as many digits as it needs, as Go writes it."""
-    return format(Decimal(repr(number)), "f").removesuffix(".0")
+def _rewritten(text: str) -> str:
+    """Return plain words as SOPS writes what they mean: it reads numbers like kubectl, and knows times."""
+    value = resolved(text)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value) if text.lower() in {"true", "false"} else text
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        # Without an exponent, in as many digits as it needs, as Go writes it.
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    moment = _TIME.fullmatch(text)
+    return _moment(moment) if moment else text
 
 
 def _moment(match: re.Match[str]) -> str:
