@@ -1,10 +1,13 @@
 """What SOPS encrypted is opened with the right key, after its MAC was checked, and only where it was encrypted."""
 
+import hashlib
 import json
 from base64 import b64encode
+from textwrap import indent
 
 import pyrage
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.applier.sops.errors import SopsError
 from services.applier.sops.keys import read_keys
@@ -35,6 +38,23 @@ def ring(*identities, **entries):
 
 def coded(**data):
     return {name: b64encode(text.encode()).decode() for name, text in data.items()}
+
+
+def crafted(identity, kind, value):
+    """Return a file whose MAC fits, with whatever at `spec`, as somebody may write it without the program."""
+    key, nonce = bytes(32), bytes(12)
+
+    def locked(text, bound, kind):
+        sealed = AESGCM(key).encrypt(nonce, text.encode(), bound.encode())
+        data, iv, tag = (b64encode(each).decode() for each in (sealed[:-16], nonce, sealed[-16:]))
+        return f"ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{kind}]"
+
+    mac = hashlib.sha512(value.encode()).hexdigest().upper()
+    enc = indent(pyrage.encrypt(key, [identity.to_public()], armored=True).decode(), " " * 6)
+    return (
+        f"spec: {locked(value, 'spec:', kind)}\n"
+        f"sops:\n  mac: {locked(mac, '1', 'str')}\n  lastmodified: '1'\n  age:\n  - enc: |\n{enc}"
+    )
 
 
 def test_a_secret_is_opened_with_the_age_key_among_others(sops, age_key):
@@ -181,6 +201,31 @@ def test_keys_that_only_a_cloud_keeps_and_split_keys_are_refused_by_name(sops, a
     ):
         with pytest.raises(SopsError, match=says):
             opened({**manifest, "sops": {"text": changed}}, ring(age_key))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("int", "secret-7"), ("int", "7" * 5000), ("float", "secret-7"), ("float", "1e999")]
+)
+def test_an_encrypted_value_that_is_not_what_its_type_says_stays_closed(age_key, kind, value):
+    """Who writes to git can encrypt, too: what nobody can read must not end the agent, and is told to nobody."""
+    file = crafted(age_key, kind, value)
+
+    with pytest.raises(SopsError, match=f"spec is no {kind}") as refused:
+        opened({"kind": "Secret", "sops": {"text": file}}, ring(age_key))
+
+    assert "7" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("split", ["[2]", "{a: b}"])
+def test_an_entry_of_sops_with_something_else_than_texts_ends_no_agent(age_key, split):
+    file = crafted(age_key, "str", "x")
+    held = {"kind": "ConfigMap", "sops": {"text": file.replace("sops:", f"sops:\n  shamir_threshold: {split}")}}
+    whole = {"kind": "ConfigMap", "sops": {"text": file.replace("sops:", f"sops:\n  mac_only_encrypted: {split}")}}
+
+    with pytest.raises(SopsError, match="split over several key groups"):
+        opened(held, ring(age_key))
+    assert opened(whole, ring(age_key)) == {"kind": "ConfigMap"}
 
 
 @pytest.mark.parametrize(

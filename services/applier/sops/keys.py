@@ -38,7 +38,7 @@ class Keyring:
         Raises:
             SopsError: none of these keys unlocks it.
         """
-        if metadata.get("shamir_threshold") not in {None, "", "0"} or metadata.get("key_groups"):
+        if str(metadata.get("shamir_threshold") or "0") != "0" or metadata.get("key_groups"):
             raise SopsError("its data key is split over several key groups", "encrypt it with one group of keys")
         for unlocked in (*self._by_age(metadata), *self._by_pgp(metadata)):
             if len(unlocked) == DATA_KEY_BYTES:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -25,10 +26,19 @@ _DAMAGED = "restore it from git's history, or encrypt it anew"
 # What sops begins the MAC with where it covers encrypted values only.
 _ONLY_ENCRYPTED = hashlib.sha256(b"sops").digest()
 Value = Scalar
+
+
+def _finite(text: str) -> Value:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(text)
+    return as_json(value)
+
+
 _READ: Mapping[str, Callable[[str], Value]] = {
     "str": str,
     "int": int,
-    "float": lambda text: as_json(float(text)),
+    "float": _finite,
     "bool": lambda text: text == "True",
     "bytes": str,
     "time": str,
@@ -59,7 +69,7 @@ def decrypted(file: SopsFile, key: bytes) -> dict[tuple[Path, str], Value]:
     Raises:
         SopsError: somebody changed the file after SOPS wrote it.
     """
-    only = file.metadata.get("mac_only_encrypted") in {"true", "True"}
+    only = str(file.metadata.get("mac_only_encrypted")) in {"true", "True"}
     mac = hashlib.sha512(_ONLY_ENCRYPTED if only else b"")
     found: dict[tuple[Path, str], Value] = {}
     cipher = AESGCM(key)
@@ -70,9 +80,8 @@ def decrypted(file: SopsFile, key: bytes) -> dict[tuple[Path, str], Value]:
             continue
         where = ".".join(path)
         text = _plain(cipher, match, ":".join(path) + ":", where)
-        value = _READ.get(match[4], str)(text)
         mac.update(text.encode())
-        found[path, scalar.text] = value
+        found[path, scalar.text] = _value(match[4], text, where)
     sealed = ENCRYPTED.fullmatch(str(file.metadata.get("mac") or ""))
     if sealed is None:
         raise SopsError("it has no MAC", _DAMAGED)
@@ -89,6 +98,13 @@ def _plain(cipher: AESGCM, match: Any, bound: str, where: str) -> str:
         return cipher.decrypt(nonce, data + tag, bound.encode()).decode()
     except (InvalidTag, ValueError) as error:
         raise SopsError(f"{where} is damaged, or was moved after sops encrypted it", _DAMAGED) from error
+
+
+def _value(kind: str, text: str, where: str) -> Value:
+    try:
+        return _READ.get(kind, str)(text)
+    except ValueError:
+        raise SopsError(f"{where} is no {kind}, as sops says of it", _DAMAGED) from None  # which would tell the value
 
 
 def _filled(node: Any, path: Path, values: Mapping[tuple[Path, str], Value]) -> Any:
