@@ -29,6 +29,8 @@ _WORDS: dict[str, Scalar] = {
 _NUMBER_START = frozenset("+-0123456789")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
+# Where a point begins a number, `_` may stand between two digits only.
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])_(?=[0-9])")
 # Longer digits are no number that anybody means, and Python refuses to convert them.
 _DIGITS_LIMIT = 400
 
@@ -41,7 +43,10 @@ def resolved(text: str) -> Scalar:
         return _WORDS[text]
     if text[0] in _NUMBER_START:
         return _number(text.replace("_", ""), text)
-    return _float(text, text) if text[0] == "." and _FLOAT.fullmatch(text) else text
+    if text[0] != ".":
+        return text
+    digits = _BETWEEN_DIGITS.sub("", text)
+    return _float(digits, text) if _FLOAT.fullmatch(digits) else text
 
 
 def as_json(value: Scalar) -> Scalar:
