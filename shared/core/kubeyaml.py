@@ -118,11 +118,12 @@ def _one_line(text: str) -> Any:
     Raises:
         UnusualError: it is none.
     """
+    builder = _Builder(text.encode(), "", LIMITS)
     try:
-        found = [value for _, value in _Builder(text.encode(), "", LIMITS).documents()]
+        found = [value for _, value in builder.documents()]
     except (YAMLError, FindingsError) as error:
         raise UnusualError from error
-    if len(found) != 1:
+    if builder.findings or len(found) != 1:
         raise UnusualError
     return found[0]
 

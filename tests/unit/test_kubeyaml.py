@@ -85,6 +85,7 @@ def test_texts_are_read_as_kubectl_reads_them(case):
 
 BAD = {
     "duplicate key": ("a: 1\nb:\n  c: 1\n  c: 2\n", "yaml.duplicate-key", 4, 3),
+    "duplicate key on one line": ("a: 1\nb: {c: 1, c: 2}\n", "yaml.duplicate-key", 2, 11),
     "duplicate key in quotes": ("a: 1\n'a': 2\n", "yaml.duplicate-key", 2, 1),
     "two types that become one key": ("true: 1\n'true': 2\n", "yaml.duplicate-key", 2, 1),
     "tab": ("a:\n\tb: 1\n", "yaml.syntax", 2, 1),
