@@ -93,7 +93,21 @@ LINES = st.one_of(
     ),
 )
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # on a busy machine making texts is slow
-TEXTS = st.lists(LINES, max_size=9).map("\n".join).map(lambda text: f"{text}\n")
+USUAL_LINES = st.builds("{}{}: v".format, st.sampled_from(["", "", "  ", "- "]), st.sampled_from("abcdef"))
+TEXTS = (
+    st.one_of(
+        st.lists(LINES, max_size=9),
+        # One line that may be anything is enough to differ by; many are never read quickly.
+        st.builds(
+            lambda usual, line, place: [*usual[:place], line, *usual[place:]],
+            st.lists(USUAL_LINES, max_size=4),
+            LINES,
+            st.integers(0, 4),
+        ),
+    )
+    .map("\n".join)
+    .map(lambda text: f"{text}\n")
+)
 
 
 def full(data):
