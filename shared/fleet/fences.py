@@ -15,7 +15,7 @@ from shared.errors import Finding
 from shared.fleet.files import FleetFile
 from shared.fleet.model import App
 
-_PORTS = {"https": ":443", "http": ":80", "ssh": ":22"}
+_PORTS = {"https": "443", "http": "80", "ssh": "22"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +100,14 @@ def identity_of(url: str) -> str:
         scheme, rest = "file", text
     authority, slash, path = rest.partition("/")
     scheme = scheme.lower()
-    host = authority.rpartition("@")[2].lower().removesuffix(_PORTS.get(scheme, ""))
-    return f"{scheme}://{host}{slash}{path.strip('/').removesuffix('.git')}"
+    return f"{scheme}://{_host_of(authority, scheme)}{slash}{path.strip('/').removesuffix('.git')}"
+
+
+def _host_of(authority: str, scheme: str) -> str:
+    """Return host and port, without a port that says nothing new: `h`, `h:` and `h:0443` are one place of https."""
+    place = authority.rpartition("@")[2].lower()
+    host, colon, port = place.rpartition(":")
+    if not colon or port.strip("0123456789"):
+        return place
+    port = port.lstrip("0")
+    return host if port in {"", _PORTS.get(scheme)} else f"{host}:{port}"

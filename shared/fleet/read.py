@@ -238,7 +238,9 @@ def _elsewhere(
 def _verify(repository: str, fleet: FleetFile | None) -> tuple[Verify, ...]:
     """Return what the sources at this URL ask for: an app that names the URL itself does not get around it."""
     known = fleet.sources.values() if fleet else ()
-    return tuple(each.verify for each in known if each.verify and identity_of(each.url) == identity_of(repository))
+    # Forges do not tell letters from capitals; where a server does, this asks for a signature too many.
+    same = identity_of(repository).lower()
+    return tuple(each.verify for each in known if each.verify and identity_of(each.url).lower() == same)
 
 
 def yaml_files(tree: Tree, folder: str) -> Iterator[str]:

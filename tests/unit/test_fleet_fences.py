@@ -84,6 +84,10 @@ def test_an_app_that_names_a_cluster_outside_its_project_is_refused_there():
         ("{repo: 'ssh://git@git.example.org/platform.git'}", []),
         (f"{{repo: {PLATFORM}}}", [("strict", ("ops",))]),
         ("{repo: 'https://git.example.org/platform/'}", [("strict", ("ops",))]),
+        ("{repo: 'https://git.example.org:0443/platform'}", [("strict", ("ops",))]),
+        ("{repo: 'https://git.example.org:/platform'}", [("strict", ("ops",))]),
+        ("{repo: 'https://git.example.org/Platform'}", [("strict", ("ops",))]),
+        ("{repo: 'https://git.example.org:8443/platform'}", []),
     ],
 )
 def test_the_rules_of_signatures_go_with_the_repository_however_an_app_names_it(source, modes):
@@ -137,7 +141,14 @@ def test_a_tenants_app_stays_as_it_is_on_clusters_that_it_may_not_name_and_is_no
 
 @pytest.mark.parametrize(
     "url",
-    ["https://h/a/b.git", "https://H:443/a/b/", "https://me@h/a/b", "https://h/a%2Fb.git"],
+    [
+        "https://h/a/b.git",
+        "https://H:443/a/b/",
+        "https://h:0443/a/b",
+        "https://h:/a/b",
+        "https://me@h/a/b",
+        "https://h/a%2Fb.git",
+    ],
 )
 def test_spellings_of_a_url_are_one(url):
     assert identity_of(url) == "https://h/a/b"
@@ -146,6 +157,11 @@ def test_spellings_of_a_url_are_one(url):
 def test_two_spellings_of_ssh_are_one():
     assert identity_of("git@h:a/b.git") == identity_of("ssh://h:22/a/b") == "ssh://h/a/b"
     assert identity_of("/srv/a.git") == "file:///srv/a"
+
+
+def test_another_port_is_another_place():
+    assert identity_of("https://h:08443/a") == "https://h:8443/a"
+    assert identity_of("ssh://[::1]:22/a") == identity_of("ssh://[::1]/a") == "ssh://[::1]/a"
 
 
 def test_a_project_without_bounds_bounds_nothing():
