@@ -3,14 +3,15 @@
 import asyncio
 
 import pytest
+from yarl import URL
 
 from services.poller.charts.fetching import Fetching, WrongArchiveError
 from services.poller.charts.resolving import NoChartError, Resolving
-from services.poller.charts.web import Web
+from services.poller.charts.web import Grant, Web, location_of
 from services.poller.permits import permits_of
 from shared.fleet.locks import ARCHIVE_BYTES
 from shared.git.remote import Credentials, SourceError
-from shared.git.urls import UrlError, prefix_of
+from shared.git.urls import UrlError, parse_url, prefix_of
 from tests.support.chart_repos import ChartRegistry, ChartRepository, packed, sha256
 
 
@@ -145,6 +146,20 @@ async def test_who_gives_tokens_elsewhere_gets_a_credential_of_its_own_only(char
 
     credentials = known((registry.url, "me:secret"), (giver.url, "me:other"))
     assert await archive(url, content, *allow, credentials=credentials) == content
+
+
+@pytest.mark.parametrize("url", ["https://[2001:db8::1]:8443/charts", "https://Charts.example.org/a%20b/"])
+def test_a_credential_reaches_its_place_however_that_is_spelt(url):
+    grant = Grant.basic(Credentials("me", "secret", prefix_of(url)))
+
+    assert location_of(URL(url)) == parse_url(url)
+    assert grant.place.covers(location_of(URL(url) / "podinfo-1.0.0.tgz"))
+
+
+def test_a_credential_does_not_leave_its_place_through_a_hidden_slash():
+    grant = Grant.basic(Credentials("me", "secret", prefix_of("https://h/team")))
+
+    assert not grant.place.covers(location_of(URL("https://h/team%2F../other/x")))
 
 
 async def test_a_redirect_to_what_stands_beside_the_hub_is_not_followed(chart_servers):

@@ -147,8 +147,9 @@ class Web:
         hint = "have the repository answer from its own host, or add that place to the poller's `allow`"
         if url.scheme not in _PORTS or not url.host or (url.scheme == "http" and not insecure) or url.user:
             raise SourceError(f"the server sends us to {shown(url)}", code="source.redirect", hint=hint)
-        if self._permits is None or any(prefix.host == url.host for prefix in self._permits.prefixes):
-            named = self._permits is None or self._permits.cover(location_of(url))
+        place = location_of(url)
+        if self._permits is None or any(prefix.host == place.host for prefix in self._permits.prefixes):
+            named = self._permits is None or self._permits.cover(place)
         else:
             named = _is_public(url.host)
         if not named:
@@ -157,8 +158,9 @@ class Web:
 
 
 def location_of(url: URL) -> Location:
-    """Return the place of a URL, without its query."""
-    return Location(url.scheme, (url.host or "").lower(), url.port or _PORTS.get(url.scheme, 0), url.path.rstrip("/"))
+    """Return the place of a URL, without its query; as `parse_url` does, with brackets and whatever is escaped."""
+    host, path = (url.host_subcomponent or "").lower(), url.raw_path.rstrip("/")
+    return Location(url.scheme, host, url.port or _PORTS.get(url.scheme, 0), path)
 
 
 def shown(url: URL) -> str:
