@@ -103,6 +103,16 @@ async def test_a_repository_that_is_down_holds_up_its_apps_alone(run, fleet, cha
             pass
 
 
+async def test_a_chart_that_the_disk_does_not_take_is_rendered(run, fleet, chart_repository, tmp_path):
+    """Without room on the disk, a chart is fetched anew when it is lost: nothing else hangs on its copy there."""
+    (tmp_path / "charts").write_text("in the way")
+    commit = fleet(FLEET | of_repository(chart_repository))
+    async with run(chart_repository.url) as renders:
+        found = await renders.targets(await renders.at(commit))
+
+    assert found["c1", "web"] == ["ConfigMap/web"]
+
+
 async def test_an_archive_that_was_exchanged_is_not_rendered(run, fleet, chart_repository):
     files = of_repository(chart_repository)
     chart_repository.add(text="evil")

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,7 +139,11 @@ class ChartKeeper:
         content = await asyncio.to_thread(_known, path, chart.digest)
         if content is None:
             content = await self.fetching.archive(chart.url, chart.digest)
-            await asyncio.to_thread(_keep, path, content)
+            try:
+                await asyncio.to_thread(_keep, path, content)
+            except OSError as error:
+                # Its app needs no copy on disk, and nobody else is to stop for it.
+                get_logger().warning("chart_not_kept", chart=chart.url, reason=str(error))
         sealed = await asyncio.to_thread(seal, content, self.secret)
         stored = await store_blob(self.bus, pack_place(source), sealed.data)
         return stored.model_copy(update={"key": sealed.key.hex()})
@@ -151,14 +156,16 @@ class ChartKeeper:
         for found, path in sorted(left, key=lambda each: each[0].st_mtime, reverse=True):
             taken += found.st_size
             if found.st_mtime < oldest or taken > KEPT_BYTES:
-                path.unlink(missing_ok=True)
+                # What cannot be dropped is dropped when the disk takes it.
+                with suppress(OSError):
+                    path.unlink()
 
 
 def _known(path: Path, digest: str) -> bytes | None:
     """Return what was kept, if it is whole."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     return content if hashlib.sha256(content).hexdigest() == digest else None
 
