@@ -25,7 +25,14 @@ class Permits:
             UrlError: it is malformed, or not allowed.
         """
         insecure = any(prefix.scheme in {"http", "file"} for prefix in self.prefixes)
-        location = parse_url(url, allow_insecure=insecure)
+        return self.checked(parse_url(url, allow_insecure=insecure))
+
+    def checked(self, location: Location) -> Location:
+        """Return the place itself.
+
+        Raises:
+            UrlError: it is not allowed.
+        """
         if not self.cover(location):
             raise UrlError(
                 f"the hub does not fetch from {location.url}: no allowed prefix covers it",

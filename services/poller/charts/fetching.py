@@ -10,7 +10,7 @@ from services.poller.charts.web import Grant, Web
 from services.poller.permits import Permits
 from shared.errors import PermanentError
 from shared.fleet.locks import ARCHIVE_BYTES
-from shared.git.urls import Location, UrlError, parse_url
+from shared.git.urls import Location, parse_url
 
 
 class WrongArchiveError(PermanentError):
@@ -44,7 +44,7 @@ class Fetching:
             )
         return content
 
-    async def content(self, url: str) -> bytes:
+    async def content(self, url: str, limit_bytes: int = ARCHIVE_BYTES) -> bytes:
         """Return what is at `url`, which begins with https.
 
         Raises:
@@ -53,20 +53,14 @@ class Fetching:
         place = self._permits.location(url) if self._permits else parse_url(url, allow_insecure=True)
         known = await asyncio.to_thread(self._credentials, place)
         grant = Grant.basic(known) if known else None
-        return (await self._web.get(place.url, limit_bytes=ARCHIVE_BYTES, grant=grant)).body
+        return (await self._web.get(place.url, limit_bytes=limit_bytes, grant=grant)).body
 
     async def _blob(self, url: str, sha256: str) -> bytes:
         place = place_of(url.rpartition(":")[0] if ":" in url.rpartition("/")[2] else url)
-        self._check(place)
+        if self._permits is not None:
+            self._permits.checked(place)
         return await (await self.registry(place)).archive(f"sha256:{sha256}")
 
     async def registry(self, place: Location) -> Registry:
         """Return the repository of a registry at `place`."""
         return await asyncio.to_thread(Registry, self._web, place, self._credentials)
-
-    def _check(self, place: Location) -> None:
-        if self._permits is not None and not self._permits.cover(place):
-            raise UrlError(
-                f"the hub does not fetch from {place.url}: no allowed prefix covers it",
-                hint="add it to the poller's `allow`",
-            )

@@ -14,12 +14,11 @@ from typing import Any
 from services.poller.charts.fetching import Fetching
 from services.poller.charts.indexes import INDEX_BYTES, chosen, releases_of
 from services.poller.charts.registries import SCHEME, CredentialsOf, place_of
-from services.poller.charts.web import Grant, Web
+from services.poller.charts.web import Web
 from shared.core.kubeyaml import documents
 from shared.errors import FindingsError, PermanentError
 from shared.fleet.locks import ARCHIVE_BYTES, Asked, LockedChart
 from shared.git.remote import SourceError
-from shared.git.urls import parse_url
 
 _UNPACKED_BYTES = 100 << 20
 _CHART_BYTES = 1 << 20
@@ -57,24 +56,25 @@ class Resolving:
             )
         return known, content
 
+    @property
+    def _fetching(self) -> Fetching:
+        return Fetching(self.web, None, self.credentials)
+
     async def _in_repository(self, asked: Asked) -> tuple[LockedChart, bytes]:
         repo, chart, version = asked
-        place = parse_url(f"{repo}/index.yaml", allow_insecure=True)
-        known = await asyncio.to_thread(self.credentials, place)
-        grant = Grant.basic(known) if known else None
-        answer = await self.web.get(place.url, limit_bytes=INDEX_BYTES, grant=grant)
-        releases = await asyncio.to_thread(releases_of, answer.body, repo, chart)
+        fetching = self._fetching
+        index = await fetching.content(f"{repo}/index.yaml", INDEX_BYTES)
+        releases = await asyncio.to_thread(releases_of, index, repo, chart)
         by_version = {each.version: each for each in reversed(releases)}
         found = by_version.get(chosen(version, by_version) or "")
         if found is None:
             raise _none(asked, list(by_version))
-        fetching = Fetching(self.web, None, self.credentials)
         content = await fetching.archive(found.url, found.digest) if found.digest else await fetching.content(found.url)
         return _locked(asked, found.version, found.url, content), content
 
     async def _in_registry(self, asked: Asked) -> tuple[LockedChart, bytes]:
         repo, chart, version = asked
-        registry = await Fetching(self.web, None, self.credentials).registry(place_of(f"{repo}/{chart}"))
+        registry = await self._fetching.registry(place_of(f"{repo}/{chart}"))
         # A tag holds no plus sign.
         tags = {tag.replace("_", "+"): tag for tag in await registry.tags()}
         found = chosen(version, tags)
