@@ -8,6 +8,18 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return what is another after each change of a file; blocks.
+
+    Raises:
+        OSError: there is none that can be seen.
+    """
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
 
 class Reread(Generic[T]):
     """What `parse` makes of the file at `path`; without a file, `absent`."""
@@ -16,7 +28,7 @@ class Reread(Generic[T]):
         self.path = path
         self._parse = parse
         self._absent = absent
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._known = absent
 
     def value(self) -> T:
@@ -26,8 +38,7 @@ class Reread(Generic[T]):
             OSError: it cannot be read. And whatever `parse` raises, at each call until the file is mended.
         """
         try:
-            found = self.path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            stamp = stamp_of(self.path)
             if stamp != self._stamp:
                 self._known = self._parse(self.path.read_bytes())
                 self._stamp = stamp
