@@ -7,14 +7,13 @@ another port of the same host [measured].
 
 from __future__ import annotations
 
-import asyncio
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 
+from shared.git.answering import MOVED, Asked, answering
 from shared.git.heads import bounded
 from shared.git.pktlines import (
     check_object_format,
@@ -42,29 +41,15 @@ async def list_refs(
     Raises:
         SourceError: they could not be had.
     """
-    try:
-        async with asyncio.timeout(limits.list_deadline_s):
-            place, lines = await _advertised(session, remote, limits)
-            check_object_format(lines)
-            if not is_version_2(lines):
-                return place, bounded(refs_of_version_0(lines), limits.refs)
-            answer = await _body(session, place, ls_refs_request(prefixes), limits)
-            return place, bounded(refs_of_version_2(pkt_lines(answer)), limits.refs)
-    except TimeoutError as error:
-        raise SourceError(
-            f"{remote.location.url} did not answer within {limits.list_deadline_s:g} s", code="source.timeout"
-        ) from error
-    except aiohttp.ClientSSLError as error:
-        raise SourceError(
-            f"the certificate of {remote.location.origin} is not trusted: {error}",
-            code="source.tls",
-            hint="add its authority to the hub's certificates (SSL_CERT_FILE)",
-        ) from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise SourceError(
-            f"{remote.location.origin} cannot be reached: {str(error) or type(error).__name__}",
-            hint="check the URL's host and the hub's network; the hub tries again by itself",
-        ) from error
+    url, origin = remote.location.url, remote.location.origin
+    asked = Asked(url, origin, origin, "the hub's certificates", "the hub's network")
+    async with answering(limits.list_deadline_s, lambda: asked):
+        place, lines = await _advertised(session, remote, limits)
+        check_object_format(lines)
+        if not is_version_2(lines):
+            return place, bounded(refs_of_version_0(lines), limits.refs)
+        answer = await _body(session, place, ls_refs_request(prefixes), limits)
+        return place, bounded(refs_of_version_2(pkt_lines(answer)), limits.refs)
 
 
 async def _advertised(
@@ -74,7 +59,7 @@ async def _advertised(
     for _ in range(REDIRECTS + 1):
         url = remote.location.url + _ADVERTISEMENT
         async with session.get(url, **_options(remote)) as answer:
-            if answer.status not in {301, 302, 303, 307, 308}:
+            if answer.status not in MOVED:
                 _check(answer.status, remote)
                 data = await _read(answer, limits)
                 break
@@ -98,8 +83,7 @@ async def _body(session: aiohttp.ClientSession, remote: Remote, request: bytes, 
 def _options(remote: Remote) -> dict[str, Any]:
     headers = {"Git-Protocol": "version=2", "User-Agent": "git/2.0 (towline)"}
     if remote.credentials is not None:
-        known = remote.credentials
-        headers["Authorization"] = f"Basic {b64encode(f'{known.username}:{known.password}'.encode()).decode()}"
+        headers["Authorization"] = remote.credentials.basic
     return {"headers": headers, "allow_redirects": False}
 
 

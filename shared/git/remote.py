@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 
 from shared.errors import TransientError
@@ -31,6 +32,11 @@ class Credentials:
     place: Location
     key: str = field(default="", repr=False)
     """A private key of ssh, as its file has it."""
+
+    @property
+    def basic(self) -> str:
+        """What the header `Authorization` says, where a user name and a password count."""
+        return "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ that the hub's owner named or to public addresses: a chart repository must not m
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,13 +18,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from services.poller.permits import Permits
+from shared.git.answering import MOVED, Asked, answering
 from shared.git.remote import Credentials, SourceError
 from shared.git.urls import Location
 
 REDIRECTS = 5
 DEADLINE_S = 60.0
 _READ_BYTES = 1 << 16
-_MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -40,8 +38,7 @@ class Grant:
     @classmethod
     def basic(cls, known: Credentials, place: Location | None = None) -> Grant:
         """Return what a credential gives; `place` where it is not the credential's own."""
-        text = b64encode(f"{known.username}:{known.password}".encode()).decode()
-        return cls(f"Basic {text}", place or known.place)
+        return cls(known.basic, place or known.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +89,12 @@ class Web:
             SourceError: it could not be had.
         """
         place = URL(url)
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                for _ in range(REDIRECTS + 1):
-                    answer = await self._once(place, grant, accept, limit_bytes)
-                    if answer.status not in _MOVED:
-                        return _checked(answer, place, grant, also)
-                    place = self._led(place, answer.headers.get("Location", ""))
-        except TimeoutError as error:
-            text = f"{shown(place)} did not answer within {self._deadline_s:g} s"
-            raise SourceError(text, code="source.timeout") from error
-        except aiohttp.ClientSSLError as error:
-            raise SourceError(
-                f"the certificate of {place.host} is not trusted: {error}",
-                code="source.tls",
-                hint="add its authority to the certificates of this machine (SSL_CERT_FILE)",
-            ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise SourceError(
-                f"{shown(place)} cannot be reached: {str(error) or type(error).__name__}",
-                hint="check the URL's host and the network; the hub tries again by itself",
-            ) from error
+        async with answering(self._deadline_s, lambda: _asked(place)):
+            for _ in range(REDIRECTS + 1):
+                answer = await self._once(place, grant, accept, limit_bytes)
+                if answer.status not in MOVED:
+                    return _checked(answer, place, grant, also)
+                place = self._led(place, answer.headers.get("Location", ""))
         raise SourceError(f"{url} redirects more than {REDIRECTS} times", code="source.redirect")
 
     async def _once(self, url: URL, grant: Grant | None, accept: str, limit_bytes: int) -> Answer:
@@ -166,6 +148,11 @@ def location_of(url: URL) -> Location:
 def shown(url: URL) -> str:
     """Return a URL as people may see it: queries and users may hold secrets."""
     return str(url.with_user(None).with_query(None).with_fragment(None))
+
+
+def _asked(url: URL) -> Asked:
+    # Chart repositories are asked by people at their own machines, too.
+    return Asked(shown(url), url.host or "", shown(url), "the certificates of this machine", "the network")
 
 
 def _checked(answer: Answer, url: URL, grant: Grant | None, also: frozenset[int]) -> Answer:
