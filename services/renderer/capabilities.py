@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from shared.core.trees import EntryKind, Tree
+from shared.fleet.formats import ARCHIVES, CHART
 
-_ARCHIVES = (".tgz", ".tar.gz")
 _ASKED = re.compile(rb"\bCapabilities\b(?:\.(KubeVersion|APIVersions|HelmVersion)\b)?")
 _WANTED = re.compile(rb"(?m)^\s*[\"']?kubeVersion\b")
 
@@ -40,7 +40,7 @@ def asked(tree: Tree, paths: Iterable[str], inline: bytes = b"") -> Asked:
     found = _asked_in(inline)
     for path in paths:
         for file, kind, content_id in _files(tree, path):
-            if file.endswith(_ARCHIVES):
+            if file.endswith(ARCHIVES):
                 return ANYTHING
             if kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
                 found |= _of_file(tree, file, content_id)
@@ -52,7 +52,7 @@ def _of_file(tree: Tree, file: str, content_id: str) -> Asked:
         if len(_known) >= _KNOWN_AT_MOST:
             _known.clear()
         content = tree.read(file)
-        of_chart = Asked(version=file.rpartition("/")[2] == "Chart.yaml" and bool(_WANTED.search(content)))
+        of_chart = Asked(version=file.rpartition("/")[2] == CHART and bool(_WANTED.search(content)))
         _known[content_id] = _asked_in(content) | of_chart
     return _known[content_id]
 

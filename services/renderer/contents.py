@@ -15,10 +15,10 @@ from services.renderer.variables import named, variables_of
 from shared.core.canonical import encode
 from shared.core.trees import EntryKind, Tree
 from shared.errors import Finding, FindingsError
+from shared.fleet.formats import ARCHIVES, CHART, YAML
 from shared.fleet.model import App, Cluster
-from shared.fleet.read import CHART, YAML, is_file, yaml_files
+from shared.fleet.read import is_file, yaml_files
 
-_ARCHIVES = (".tgz", ".tar.gz")
 _Found = Sequence[tuple[int, str]]
 _Kubernetes = tuple[str, tuple[str, ...]]
 """Its version, and the API versions that it has besides its own."""
@@ -202,7 +202,7 @@ class Content:
     def _helm(self, layers: _Found, kubernetes: _Kubernetes) -> Mapping[str, Any]:
         helm = self._app.written.helm
         root = self._chart
-        is_chart = is_file(self._tree, root) if root.endswith(_ARCHIVES) else is_file(self._tree, joined(root, CHART))
+        is_chart = is_file(self._tree, root) if root.endswith(ARCHIVES) else is_file(self._tree, joined(root, CHART))
         findings = [
             self._finding("fleet.bad-layer", f"the layer {path} is a folder, a chart takes files of values", index)
             for index, path in layers

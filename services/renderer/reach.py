@@ -9,7 +9,7 @@ from services.renderer.layers import joined
 from shared.core.kubeyaml import documents
 from shared.core.trees import EntryKind, Tree
 from shared.errors import FindingsError
-from shared.fleet.read import KUSTOMIZATIONS
+from shared.fleet.formats import KUSTOMIZATIONS
 
 # Every field whose entries may stand outside of the folder.
 _MEMBERS = (

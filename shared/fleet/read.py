@@ -19,13 +19,11 @@ from shared.fleet.circles import circles
 from shared.fleet.clusters import read_clusters
 from shared.fleet.fences import identity_of
 from shared.fleet.files import AppFile, AppSource, FleetFile, Rollout, Stage, Verify
+from shared.fleet.formats import CHART, KUSTOMIZATIONS, YAML
 from shared.fleet.model import ROOT, App, Elsewhere, Fleet
 
-YAML = (".yaml", ".yml")
 APPS = "apps"
 APP_FILE = "app.yaml"
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-CHART = "Chart.yaml"
 
 
 def read_fleet(tree: Tree, source: str, *, named: bool = True) -> Fleet:

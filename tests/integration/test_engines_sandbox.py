@@ -55,6 +55,13 @@ def inside(tmp_path, confine):
     return json.loads(run.stdout)
 
 
+def test_a_child_loads_nothing_that_only_the_service_needs():
+    program = "import sys, services.renderer.engines.worker, services.renderer.engines.plain; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT)
+
+    assert not {"pydantic", "shared.fleet.files"} & set(run.stdout.split())
+
+
 def test_a_confined_process_has_its_folder_and_nothing_else(tmp_path):
     """S2, S3, A17."""
     tried = inside(tmp_path, "assert sandbox.confine(work, []) == []")

@@ -18,7 +18,8 @@ from services.renderer.reach import Reach
 from shared.core.kubeyaml import documents
 from shared.core.trees import Tree
 from shared.errors import FindingsError
-from shared.fleet.read import CHART, YAML, is_file
+from shared.fleet.formats import CHART, YAML
+from shared.fleet.read import is_file
 
 Told = Callable[[Path, str, str], None]
 _KUSTOMIZE = ("namePrefix", "nameSuffix", "namespace", "patches", "components", "replicas")

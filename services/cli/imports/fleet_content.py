@@ -17,7 +17,8 @@ from services.cli.imports.text import KUSTOMIZATION, yaml_text
 from services.renderer.layers import joined
 from services.renderer.reach import Reach
 from shared.core.trees import Tree
-from shared.fleet.read import CHART, KUSTOMIZATIONS, YAML, is_file
+from shared.fleet.formats import CHART, KUSTOMIZATIONS, YAML
+from shared.fleet.read import is_file
 
 _LABEL = re.compile(r"\$\{\s*\.ClusterLabels\.([\w-]+)\s*\}")
 _OVERLAYS = "overlays"

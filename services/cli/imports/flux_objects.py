@@ -14,7 +14,8 @@ from shared.core.kubeyaml import documents
 from shared.core.objects import Manifest
 from shared.core.trees import EntryKind, Tree
 from shared.errors import FindingsError
-from shared.fleet.read import KUSTOMIZATIONS, YAML, is_file
+from shared.fleet.formats import KUSTOMIZATIONS, YAML
+from shared.fleet.read import is_file
 
 TOOLKIT = ".toolkit.fluxcd.io"
 GROUPS = (TOOLKIT, "source.extensions.fluxcd.io", "fluxcd.controlplane.io")

@@ -26,7 +26,8 @@ from shared.core.kubeyaml import documents
 from shared.core.objects import Manifest
 from shared.core.trees import Tree
 from shared.errors import Finding, FindingsError
-from shared.fleet.read import KUSTOMIZATIONS, is_file
+from shared.fleet.formats import KUSTOMIZATIONS
+from shared.fleet.read import is_file
 
 # Fields that the other tool adds to a list where others of the kustomization stand.
 _APPENDED = frozenset({"patches", "components", "images"})

@@ -10,7 +10,7 @@ from shared.core.kubeyaml import Document, documents
 from shared.core.objects import group_of
 from shared.core.trees import EntryKind, Tree
 from shared.errors import Finding, FindingsError
-from shared.fleet.read import YAML
+from shared.fleet.formats import YAML
 
 Path = tuple[str | int, ...]
 

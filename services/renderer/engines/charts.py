@@ -14,8 +14,8 @@ from typing import Any
 from services.renderer.engines.jobs import Job
 from shared.core.kubeyaml import Document, documents
 from shared.errors import Finding, FindingsError
+from shared.fleet.formats import ARCHIVES, CHART
 
-ARCHIVES = (".tgz", ".tar.gz")
 # Of an archive with all archives in it: Helm takes no more of one either.
 _UNPACKED_BYTES = 100 << 20
 _MEMBERS = 20_000
@@ -24,7 +24,7 @@ _NESTED = 8
 
 def chart_file(job: Job) -> str:
     """Return the file that errors about the whole chart name."""
-    return job.root if job.root in job.files else f"{job.root}/Chart.yaml".lstrip("/")
+    return job.root if job.root in job.files else f"{job.root}/{CHART}".lstrip("/")
 
 
 def archive(job: Job, members: Mapping[str, bytes]) -> bytes:
@@ -80,7 +80,7 @@ def members(job: Job) -> dict[str, bytes]:
         return {}
     prefix = f"{job.root}/" if job.root else ""
     found = {path.removeprefix(prefix): data for path, data in job.files.items() if path.startswith(prefix)}
-    if "Chart.yaml" not in found:
+    if CHART not in found:
         text = f"there is no chart in {job.root or '/'}: it has no Chart.yaml"
         raise FindingsError([Finding("render.no-chart", text, job.root)])
     ignored = _patterns(found.get(".helmignore", b""))
@@ -177,7 +177,7 @@ def _patterns(text: bytes) -> list[str]:
 
 def _is_ignored(path: str, patterns: list[str]) -> bool:
     """Tell whether `.helmignore` leaves a file out: by its name, its folders' names, or its path from the root."""
-    if path in {"Chart.yaml", ".helmignore"}:
+    if path in {CHART, ".helmignore"}:
         return False
     parts = path.split("/")
     names = [("/".join(parts[: index + 1]), index + 1 < len(parts)) for index in range(len(parts))]

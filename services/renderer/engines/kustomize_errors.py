@@ -6,8 +6,8 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
-from services.renderer.engines.references import NAMES
 from shared.errors import Finding
+from shared.fleet.formats import KUSTOMIZATIONS
 
 _LINE = re.compile(r"(?:yaml: )?line (\d+)")
 _WORD = re.compile(r"[^\s'\"`,;()\[\]]+")
@@ -67,7 +67,7 @@ def _patch(text: str, files: Mapping[str, bytes], root: str) -> str:
 
 
 def _kustomization(files: Mapping[str, bytes], root: str) -> str:
-    return next((path for name in NAMES if (path := posixpath.join(root, name)) in files), root)
+    return next((path for name in KUSTOMIZATIONS if (path := posixpath.join(root, name)) in files), root)
 
 
 def _short(text: str) -> str:

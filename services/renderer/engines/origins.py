@@ -8,7 +8,7 @@ from typing import Any
 from shared.core.kubeyaml import Document, documents
 from shared.core.objects import Manifest
 from shared.errors import FindingsError
-from shared.fleet.read import YAML
+from shared.fleet.formats import YAML
 
 Path = Sequence[str | int]
 Place = tuple[str, int, int]

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from services.renderer.engines import plugins
 from shared.core.kubeyaml import Document, documents
 from shared.errors import Finding, FindingsError
+from shared.fleet.formats import KUSTOMIZATIONS
 
-NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # Fields whose entries are files or folders; a folder is a kustomization of its own.
 _MEMBERS = ("resources", "bases", "components", *plugins.FIELDS)
 _FILE_LISTS = ("crds", "configurations", "patchesStrategicMerge")
@@ -62,10 +62,10 @@ def checked(files: Mapping[str, bytes], roots: Iterable[str]) -> None:
 
 def _kustomization(files: Mapping[str, bytes], folder: str, findings: list[Finding]) -> Document | None:
     """Return the kustomization in `folder`; what is wrong with it is kubectl's to say."""
-    names = [path for name in NAMES if (path := posixpath.join(folder, name)) in files]
+    names = [path for name in KUSTOMIZATIONS if (path := posixpath.join(folder, name)) in files]
     if not names:
         text = f"the folder {folder or '/'} has no kustomization"
-        findings.append(Finding("render.no-kustomization", text, folder, hint=f"add a {NAMES[0]} to it"))
+        findings.append(Finding("render.no-kustomization", text, folder, hint=f"add a {KUSTOMIZATIONS[0]} to it"))
         return None
     try:
         found = documents(files[names[0]], names[0], repeated_keys=True)

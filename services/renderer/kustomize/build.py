@@ -16,11 +16,12 @@ from services.renderer.kustomize import merge, patches, transforms
 from services.renderer.kustomize.fields import ANNOTATIONS, METADATA_LABELS, SELECTOR_LABELS, TEMPLATE_LABELS
 from services.renderer.kustomize.generate import absorbed, hashed
 from services.renderer.kustomize.jsonpatch import operations_of
-from services.renderer.kustomize.kustomization import NAMES, Kustomization, Patch, documents_of, kustomization_of
+from services.renderer.kustomize.kustomization import Kustomization, Patch, documents_of, kustomization_of
 from services.renderer.kustomize.names import with_names
 from services.renderer.kustomize.outside import need, outside
 from services.renderer.kustomize.reading import KEPT_BYTES, Kept, values
 from services.renderer.kustomize.resources import Resource, distinct, resource_of
+from shared.fleet.formats import KUSTOMIZATIONS
 
 DEPTH = 20
 
@@ -143,7 +144,7 @@ class _Build:
         return self._accumulated(said, folder, (*above, folder), resources)
 
     def _kustomization(self, folder: str) -> Kustomization:
-        names = [name for name in NAMES if self._read(posixpath.join(folder, name)) is not None]
+        names = [name for name in KUSTOMIZATIONS if self._read(posixpath.join(folder, name)) is not None]
         need(len(names) == 1, "no kustomization, or several")
         said = self._builder.kustomization(self._files[posixpath.join(folder, names[0])])
         self.features |= said.features

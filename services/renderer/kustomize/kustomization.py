@@ -9,7 +9,6 @@ from typing import Any
 
 from services.renderer.kustomize.outside import need, outside, plain, texts
 
-NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _VERSIONS = {
     "Kustomization": "kustomize.config.k8s.io/v1beta1",
     "Component": "kustomize.config.k8s.io/v1alpha1",
