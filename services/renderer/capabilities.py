@@ -31,7 +31,7 @@ class Asked:
 ANYTHING = Asked(version=True, api_versions=True)
 
 _KNOWN_AT_MOST = 50_000
-_known: dict[str, Asked] = {}
+_known: dict[tuple[str, bool], Asked] = {}
 """By the id of a file's content, so it holds whatever tree the file is in: equal files are read once a process."""
 
 
@@ -48,13 +48,14 @@ def asked(tree: Tree, paths: Iterable[str], inline: bytes = b"") -> Asked:
 
 
 def _of_file(tree: Tree, file: str, content_id: str) -> Asked:
-    if content_id not in _known:
+    # The same text asks for a version as a chart's own file only.
+    place = content_id, file.rpartition("/")[2] == CHART
+    if place not in _known:
         if len(_known) >= _KNOWN_AT_MOST:
             _known.clear()
         content = tree.read(file)
-        of_chart = Asked(version=file.rpartition("/")[2] == CHART and bool(_WANTED.search(content)))
-        _known[content_id] = _asked_in(content) | of_chart
-    return _known[content_id]
+        _known[place] = _asked_in(content) | Asked(version=place[1] and bool(_WANTED.search(content)))
+    return _known[place]
 
 
 def _asked_in(content: bytes) -> Asked:

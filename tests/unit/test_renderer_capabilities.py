@@ -95,6 +95,13 @@ def test_a_file_is_read_once_whatever_tree_it_is_in():
     assert (first.reads, second.reads) == (1, 0)
 
 
+def test_the_same_text_asks_as_a_chart_file_only():
+    text = "apiVersion: v2\nname: twice\nversion: 0.1.0\nkubeVersion: '>=1.20'\n"
+    tree = MappingTree({"a/Chart.bak": text, "b/Chart.yaml": text})
+
+    assert [asked(tree, (folder,)).version for folder in "ab"] == [False, True]
+
+
 def test_what_git_says_reaches_the_renders_of_other_sources():
     fleet = read_fleet(MappingTree(FLEET), "fleet")
     declared = {each.name: each for each in fleet_part(fleet).clusters}
