@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from services.renderer.known import Known
 from shared.core.trees import EntryKind, Tree
 from shared.fleet.formats import ARCHIVES, CHART
 
@@ -30,9 +31,11 @@ class Asked:
 
 ANYTHING = Asked(version=True, api_versions=True)
 
-_KNOWN_AT_MOST = 50_000
-_known: dict[tuple[str, bool], Asked] = {}
-"""By the id of a file's content, so it holds whatever tree the file is in: equal files are read once a process."""
+_KNOWN: Known[tuple[str, bool], Asked] = Known(50_000)
+"""By the id of a file's content, so it holds whatever tree the file is in: equal files are read once a process.
+
+And by whether it is a chart's own file: the same text asks for a version there only.
+"""
 
 
 def asked(tree: Tree, paths: Iterable[str], inline: bytes = b"") -> Asked:
@@ -48,14 +51,13 @@ def asked(tree: Tree, paths: Iterable[str], inline: bytes = b"") -> Asked:
 
 
 def _of_file(tree: Tree, file: str, content_id: str) -> Asked:
-    # The same text asks for a version as a chart's own file only.
-    place = content_id, file.rpartition("/")[2] == CHART
-    if place not in _known:
-        if len(_known) >= _KNOWN_AT_MOST:
-            _known.clear()
+    is_chart = file.rpartition("/")[2] == CHART
+
+    def find() -> Asked:
         content = tree.read(file)
-        _known[place] = _asked_in(content) | Asked(version=place[1] and bool(_WANTED.search(content)))
-    return _known[place]
+        return _asked_in(content) | Asked(version=is_chart and bool(_WANTED.search(content)))
+
+    return _KNOWN.of((content_id, is_chart), find)
 
 
 def _asked_in(content: bytes) -> Asked:

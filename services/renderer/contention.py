@@ -5,12 +5,12 @@ What bundles hold is read from their lists of keys, each once; clusters that run
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import TypeVar
 
 from services.renderer.bundles import Outcome
 from services.renderer.cache import RenderCache
+from services.renderer.known import Known
 from services.renderer.overlaps import Overlap, overlap_finding, overlaps
 from services.renderer.targets import Plan
 from shared.core.seal import SealError, decompressed
@@ -21,8 +21,6 @@ from shared.messages.blobs import BundleRef
 KEPT = 20_000
 """Of bundles, and of what clusters run together."""
 MAX_BYTES = 64 << 20
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Contention:
@@ -30,8 +28,8 @@ class Contention:
 
     def __init__(self, cache: RenderCache) -> None:
         self._cache = cache
-        self._keys: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-        self._known: OrderedDict[tuple[tuple[str, str, str], ...], list[Overlap]] = OrderedDict()
+        self._keys: Known[str, tuple[str, ...]] = Known(KEPT)
+        self._overlaps: Known[tuple[tuple[str, str, str], ...], list[Overlap]] = Known(KEPT)
 
     def of(self, plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[tuple[str, str], tuple[Finding, ...]]:
         """Return warnings by cluster and app; `outcomes` are by the inputs' keys."""
@@ -49,24 +47,16 @@ class Contention:
 
     def _shared(self, apps: Mapping[str, App], bundles: Mapping[str, BundleRef]) -> list[Overlap]:
         together = tuple((name, apps[name].namespace, bundles[name].digest) for name in sorted(bundles))
-        if together not in self._known:
-            held = {name: (apps[name].namespace, self._keys_of(bundles[name])) for name in bundles}
-            _keep(self._known, together, overlaps(held))
-        return self._known[together]
+        held = ((name, (apps[name].namespace, self._keys_of(bundles[name]))) for name in bundles)
+        return self._overlaps.of(together, lambda: overlaps(dict(held)))
 
     def _keys_of(self, bundle: BundleRef) -> tuple[str, ...]:
         """Return the keys of a bundle's objects; none where the list was lost, which costs a warning."""
-        if bundle.digest not in self._keys:
-            content = self._cache.blob(bundle.keys) if bundle.keys else None
-            try:
-                text = b"".join(decompressed(content or b"", MAX_BYTES)).decode()
-            except SealError:
-                return ()
-            _keep(self._keys, bundle.digest, tuple(text.splitlines()))
-        return self._keys[bundle.digest]
+        try:
+            return self._keys.of(bundle.digest, lambda: self._read(bundle))
+        except SealError:
+            return ()
 
-
-def _keep(known: OrderedDict[K, V], key: K, value: V) -> None:
-    known[key] = value
-    if len(known) > KEPT:
-        known.popitem(last=False)
+    def _read(self, bundle: BundleRef) -> tuple[str, ...]:
+        content = self._cache.blob(bundle.keys) if bundle.keys else None
+        return tuple(b"".join(decompressed(content or b"", MAX_BYTES)).decode().splitlines())

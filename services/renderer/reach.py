@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from services.renderer.known import Known
 from services.renderer.layers import joined
 from shared.core.kubeyaml import documents
 from shared.core.trees import EntryKind, Tree
@@ -25,7 +26,6 @@ _MEMBERS = (
 )
 FILES_KEPT = 20_000
 _FILES = frozenset({EntryKind.FILE, EntryKind.EXECUTABLE})
-_KNOWN: dict[str, Said] = {}
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
 
 
@@ -35,6 +35,9 @@ class Said(NamedTuple):
     is_component: bool = False
     entries: tuple[str, ...] = ()
     """What it takes in, as it is written."""
+
+
+_KNOWN: Known[str, Said] = Known(FILES_KEPT)
 
 
 class Reach:
@@ -96,11 +99,7 @@ class Reach:
 
     def _known(self, id_: str, path: str) -> Said:
         """Return what a file says; equal ids are equal contents, from one commit to the next."""
-        if id_ not in _KNOWN:
-            if len(_KNOWN) >= FILES_KEPT:
-                _KNOWN.clear()
-            _KNOWN[id_] = _said(self._tree.read(path))
-        return _KNOWN.get(id_) or _said(self._tree.read(path))
+        return _KNOWN.of(id_, lambda: _said(self._tree.read(path)))
 
 
 def _said(content: bytes) -> Said:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from services.renderer.envsubst import names_in
+from services.renderer.known import Known
 from shared.core.canonical import encode
 from shared.core.trees import EntryKind, Tree
 from shared.fleet.files import Substitute
@@ -15,6 +17,8 @@ from shared.fleet.model import Cluster
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 _FILES = frozenset({EntryKind.FILE, EntryKind.EXECUTABLE})
+_KNOWN: Known[str, frozenset[str]] = Known(50_000)
+"""By the id of a file's content: equal files are read once a process."""
 
 
 def variables_of(cluster: Cluster, written: Substitute) -> dict[str, str]:
@@ -37,16 +41,17 @@ def _scalars(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 def named(tree: Tree, paths: Iterable[str]) -> set[str]:
     """Return the variables that the files at and below `paths` name."""
-    names: set[str] = set()
-    for content in _contents(tree, paths):
-        names |= names_in(content.decode(errors="replace"))
-    return names
+    return set().union(*_named(tree, paths))
 
 
-def _contents(tree: Tree, paths: Iterable[str]) -> Iterator[bytes]:
+def _named(tree: Tree, paths: Iterable[str]) -> Iterator[frozenset[str]]:
     for path in paths:
         entry = tree.entry(path)
         if entry is not None and entry.kind in _FILES:
-            yield tree.read(path)
+            yield _KNOWN.of(entry.id, partial(_in_file, tree, path))
         elif entry is not None and entry.kind is EntryKind.FOLDER:
-            yield from _contents(tree, (posixpath.join(path, each.name) for each in tree.folder(path)))
+            yield from _named(tree, (posixpath.join(path, each.name) for each in tree.folder(path)))
+
+
+def _in_file(tree: Tree, path: str) -> frozenset[str]:
+    return frozenset(names_in(tree.read(path).decode(errors="replace")))
