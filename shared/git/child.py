@@ -135,7 +135,7 @@ def _serve(answers: int) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (job["bytes"], job["bytes"]))
     try:
-        answer: dict[str, Any] = {"listed": _listed(job)} if "prefixes" in job else {"found": _fetched(job)}
+        answer: dict[str, Any] = {"listed": _listed(job)} if "prefixes" in job else {"fetched": _fetched(job)}
     except TowlineError as error:
         answer = {"code": error.code, "message": error.message, "hint": error.hint}
     except (pygit2.GitError, KeyError, ValueError, OSError) as error:

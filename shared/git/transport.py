@@ -100,7 +100,7 @@ class Transport:
             SourceError: nothing could be fetched.
         """
         job = {**self._job(remote, self.limits.fetch_deadline_s), "mirror": str(mirror), "wanted": sorted(wanted)}
-        found: dict[str, str] = await self._done(remote, job, "found")
+        found: dict[str, str] = await self._done(remote, job, "fetched")
         return found
 
     async def _listed_by_ssh(self, remote: Remote, prefixes: Sequence[str]) -> list[RemoteRef]:
@@ -117,7 +117,7 @@ class Transport:
                 output = await _asked(process, json.dumps(job).encode() + b"\n")
         except TimeoutError as error:
             raise SourceError(
-                f"{remote.location.url} was not {what.replace('found', 'fetched')} within {job['deadline_s']:g} s",
+                f"{remote.location.url} was not {what} within {job['deadline_s']:g} s",
                 code="source.timeout",
                 hint="raise the deadline, if the repository is that large",
             ) from error
