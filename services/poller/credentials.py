@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from services.poller.rereading import Reread
+from shared.core.refusals import first_problem
 from shared.errors import PermanentError
 from shared.git.remote import Credentials
 from shared.git.urls import Location, prefix_of
@@ -110,8 +111,7 @@ class CredentialsFile:
         try:
             return tuple((entry.place(), entry) for entry in _ENTRIES.validate_json(data))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise CredentialsFileError(f"{self.path} at {place or 'its start'}: {first['msg']}", hint=hint) from None
+            place, problem = first_problem(error)
+            raise CredentialsFileError(f"{self.path} at {place or 'its start'}: {problem}", hint=hint) from None
         except (ValueError, PermanentError) as error:
             raise CredentialsFileError(f"{self.path}: {error}", hint=hint) from None

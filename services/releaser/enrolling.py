@@ -25,6 +25,7 @@ from shared.bus.identities import agent_jwt, verify_with_public
 from shared.bus.keys import is_user
 from shared.core.canonical import encode
 from shared.core.names import name_problem
+from shared.core.refusals import first_problem
 from shared.core.times import time_text
 from shared.messages.facts import Command
 from shared.messages.releases import Enrolment, EnrolRequest, Instruction, Membership, RenewRequest
@@ -155,9 +156,8 @@ def _read(kind: Any, arguments: Mapping[str, Any]) -> Any:
     try:
         return kind.model_validate(arguments)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise EnrolmentRefusedError(f"{place}: {first['msg']}", code="enrol.malformed") from error
+        place, problem = first_problem(error)
+        raise EnrolmentRefusedError(f"{place}: {problem}", code="enrol.malformed") from error
 
 
 def _check_proof(public_key: str, said: str, proof: str) -> None:

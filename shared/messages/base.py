@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from shared.core.canonical import encode
+from shared.core.refusals import first_problem
 from shared.core.times import time_text
 from shared.errors import PermanentError
 
@@ -52,9 +53,8 @@ class Message(Part):
         try:
             message = cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in first["loc"]) or "message"
-            raise MessageError(f"{cls.__name__}: {place}: {first['msg']}") from error
+            place, problem = first_problem(error)
+            raise MessageError(f"{cls.__name__}: {place or 'message'}: {problem}") from error
         if message.schema_version != SCHEMA:
             raise MessageError(
                 f"{cls.__name__} has schema {message.schema_version}, this version reads {SCHEMA}",

@@ -13,6 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from services.auditor.api.problems import problem_response
+from shared.core.refusals import first_problem
 from shared.errors import PermanentError
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -151,6 +152,5 @@ async def _asked(endpoint: Endpoint, request: web.Request) -> BaseModel:
 
 def _first(error: ValidationError) -> str:
     """Return the first finding; what was sent is not repeated, it may be a secret."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(step) for step in first["loc"]) or "body"
-    return f"{place}: {first['msg']}"
+    place, problem = first_problem(error)
+    return f"{place or 'body'}: {problem}"

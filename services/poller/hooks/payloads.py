@@ -14,6 +14,7 @@ from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from services.poller.hooks.refusals import HookRefusedError
 from services.poller.hooks.repositories import LONGEST
 from services.poller.hooks.signatures import Delivery, Provider, event_of
+from shared.core.refusals import first_problem
 from shared.git.remote import HEADS, TAGS
 
 _FORM = "application/x-www-form-urlencoded"
@@ -57,6 +58,11 @@ def _at(*path: str, default: Any = ...) -> Any:
     return Field(default, validation_alias=AliasPath(*path))
 
 
+def _full(kind: str, name: str) -> str:
+    """Return the full name of a ref, `tag` or else a branch."""
+    return (TAGS if kind == "tag" else HEADS) + name
+
+
 class _GitHub(_Part):
     """GitHub's push, which Gitea, Forgejo and Gogs send, too."""
 
@@ -76,7 +82,7 @@ class _GogsMade(_GitHub):
     ref_type: Text
 
     def push(self) -> Push:
-        return replace(super().push(), refs=((TAGS if self.ref_type == "tag" else HEADS) + self.ref,))
+        return replace(super().push(), refs=(_full(self.ref_type, self.ref),))
 
 
 class _GitLab(_Part):
@@ -101,7 +107,7 @@ class _CloudRef(_Part):
 
     @property
     def full(self) -> str:
-        return (TAGS if self.type == "tag" else HEADS) + self.name
+        return _full(self.type, self.name)
 
 
 class _CloudChange(_Part):
@@ -219,11 +225,9 @@ def _read(kind: type[M], body: bytes, what: str) -> M:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        # Without the input: it may be long, and is not ours to repeat.
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
+        place, problem = first_problem(error)
         raise HookRefusedError(
-            f"this is not {what}: {place + ': ' if place else ''}{first['msg']}",
+            f"this is not {what}: {place + ': ' if place else ''}{problem}",
             hint="choose JSON and the event of pushes at the forge",
         ) from None
 

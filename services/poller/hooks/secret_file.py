@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, T
 
 from services.poller.hooks.refusals import HookRefusedError
 from services.poller.rereading import Reread
+from shared.core.refusals import first_problem
 
 _FORM = 'it is an object like {"SOURCE": "SECRET", "OTHER": ["NEW SECRET", "OLD SECRET"]}'
 _Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -64,9 +65,8 @@ class SecretFile:
         try:
             return _HOOKS.validate_json(data)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise _unusable(f"{self.path} at {place or 'its start'}: {first['msg']}") from None
+            place, problem = first_problem(error)
+            raise _unusable(f"{self.path} at {place or 'its start'}: {problem}") from None
 
 
 def _unusable(reason: str) -> HookRefusedError:
