@@ -19,6 +19,18 @@ def says(sim, phase):
     sim.store.set_status(WIDGET, {"phase": phase})
 
 
+async def left_alone(agent, sim):
+    """Let web run, with what it depends on at first doing well and then failing."""
+    sim.store.apply(definition_of("Widget", "acme.io", status=True))
+    await agent.release("db", [WIDGET], options=WELL, publish=False)
+    await agent.release("web", [config_map("one")], options=AFTER)
+    await agent.stands("db", sync="Synced")
+    says(sim, "Up")
+    await agent.reported("web", result="succeeded")
+    says(sim, "Down")
+    await agent.stands("db", health="Failed")
+
+
 async def test_an_app_is_applied_when_what_it_depends_on_does_well(agent, sim):
     """C10: it says what it waits for, apps without relation go on, and its turn comes by itself."""
     sim.store.apply(definition_of("Widget", "acme.io", status=True))
@@ -39,15 +51,7 @@ async def test_an_app_is_applied_when_what_it_depends_on_does_well(agent, sim):
 
 async def test_while_an_app_waits_what_ran_before_is_healed(agent, sim):
     """C10: a dependency that fails leaves it as it was, and its newest release comes when that is over."""
-    sim.store.apply(definition_of("Widget", "acme.io", status=True))
-    await agent.release("db", [WIDGET], options=WELL, publish=False)
-    await agent.release("web", [config_map("one")], options=AFTER)
-    await agent.stands("db", sync="Synced")
-    says(sim, "Up")
-    await agent.reported("web", result="succeeded")
-
-    says(sim, "Down")
-    await agent.stands("db", health="Failed")
+    await left_alone(agent, sim)
     await agent.release("web", [config_map("one", a="2"), config_map("new")], options=AFTER)
     await agent.stands("web", reason="Waiting", message="waiting for db: Failed", generation=2)
     sim.store.patch(config_map("one"), {"data": {"a": "9"}})
@@ -64,15 +68,8 @@ async def test_while_an_app_waits_what_ran_before_is_healed(agent, sim):
 
 async def test_after_a_restart_an_app_that_waits_is_healed_by_what_it_runs(pen, sim):
     """C10, M3: the document that allowed it is kept, and believed by its signature."""
-    sim.store.apply(definition_of("Widget", "acme.io", status=True))
     async with running(pen.settings(sim)):
-        await pen.release("db", [WIDGET], options=WELL, publish=False)
-        await pen.release("web", [config_map("one")], options=AFTER)
-        await pen.stands("db", sync="Synced")
-        says(sim, "Up")
-        await pen.reported("web", result="succeeded")
-        says(sim, "Down")
-        await pen.stands("db", health="Failed")
+        await left_alone(pen, sim)
         await pen.release("web", [config_map("one", a="2")], options=AFTER)
         await pen.stands("web", reason="Waiting", generation=2)
         await pen.release("other", [config_map("two")])
@@ -127,14 +124,7 @@ async def test_apps_that_depend_on_each_other_are_refused_by_name(agent, sim):
 
 async def test_asking_what_would_change_gives_nothing_away(agent, sim):
     """C10, R2: an app that waits keeps what it has, whoever asks meanwhile how its next release differs."""
-    sim.store.apply(definition_of("Widget", "acme.io", status=True))
-    await agent.release("db", [WIDGET], options=WELL, publish=False)
-    await agent.release("web", [config_map("one")], options=AFTER)
-    await agent.stands("db", sync="Synced")
-    says(sim, "Up")
-    await agent.reported("web", result="succeeded")
-    says(sim, "Down")
-    await agent.stands("db", health="Failed")
+    await left_alone(agent, sim)
     await agent.release("web", [config_map("two")], options=AFTER)
     await agent.stands("web", reason="Waiting", generation=2)
 
