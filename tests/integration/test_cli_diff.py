@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.integration.test_cli_offline import CONFIG, run, written
+from tests.integration.test_cli_offline import CONFIG
+from tests.support.command import run, written
 
 WORKLOAD = """\
 apiVersion: apps/v1

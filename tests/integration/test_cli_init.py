@@ -3,7 +3,8 @@
 import json
 
 from shared.fleet.schemas import FILES
-from tests.integration.test_cli_offline import CONFIG, run, written
+from tests.integration.test_cli_offline import CONFIG
+from tests.support.command import run, written
 
 
 def files_of(folder):

@@ -1,15 +1,12 @@
 """`towline render`, `validate` and `targets` as people run them: a checkout, a repository, one app's folder."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from shared.core.kubeyaml import documents
+from tests.support.command import run, written
 
-PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: greeting}\ndata: {text: hello}\n"
 FLEET = {
     "fleet.yaml": "version: 1\n",
@@ -35,23 +32,6 @@ sys.argv = ["towline", *sys.argv[1:]]
 from services.cli.main import main
 main()
 """
-
-
-def written(folder, files):
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    return folder
-
-
-def run(*arguments, code=0, program=("-m", "services.cli")):
-    done = subprocess.run(
-        [sys.executable, *program, *map(str, arguments)], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.integration.test_cli_offline import CONFIG, WITHOUT_EXTRAS, run, written
+from tests.integration.test_cli_offline import CONFIG, WITHOUT_EXTRAS
+from tests.support.command import run, written
 
 DEFINITION = """\
 apiVersion: apiextensions.k8s.io/v1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.imports import CONFIG, imported, read, states, written
+from tests.support.command import written
+from tests.support.imports import CONFIG, imported, read, states
 
 URL = "https://git.example.org/gitops.git"
 CLUSTERS = ("--cluster", "dev-1,env=dev", "--cluster", "prod-1,env=prod", "--cluster", "prod-2,env=prod")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.imports import CONFIG, imported, read, states, written
+from tests.support.command import written
+from tests.support.imports import CONFIG, imported, read, states
 
 WEB = """
 defaultNamespace: web

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.imports import CONFIG, imported, read, run, states, written
+from tests.support.command import run, written
+from tests.support.imports import CONFIG, imported, read, states
 
 SYNC = """
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -239,11 +240,11 @@ def test_what_is_shaped_otherwise_is_left_out_alone(tmp_path):
 def test_nothing_is_overwritten_and_nothing_found_is_an_error(tmp_path):
     source = written(tmp_path / "repo", {"a.yaml": CONFIG % "a"})
 
-    nothing = run("flux", source, tmp_path / "fleet")
-    assert (nothing.returncode, "[import.nothing]" in nothing.stderr) == (2, True)
+    nothing = run("import", "flux", source, "--out", tmp_path / "fleet", code=2)
+    assert "[import.nothing]" in nothing.stderr
 
-    taken = run("flux", source, source, "--entry", "c=.")
-    assert (taken.returncode, "[import.not-empty]" in taken.stderr) == (2, True)
+    taken = run("import", "flux", source, "--out", source, "--entry", "c=.", code=2)
+    assert "[import.not-empty]" in taken.stderr
 
 
 @pytest.mark.slow
