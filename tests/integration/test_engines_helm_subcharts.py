@@ -1,10 +1,8 @@
 """Charts within charts: declared, absent, switched off, given values."""
 
-import io
-import tarfile
-
 import pytest
 
+from tests.support.archives import archive
 from tests.support.rendering import config_map, findings, helm
 
 CHART = "apiVersion: v2\nname: web\nversion: 0.1.0\n"
@@ -24,16 +22,6 @@ def parent(dependency="", **more):
         "chart/charts/sub/templates/a.yaml": config_map("{{ .Chart.Name }}", TEXT),
         **{f"chart/{path}": text for path, text in more.items()},
     }
-
-
-def archived(files):
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 async def test_a_chart_within_gets_its_values_and_the_global_ones(engines):
@@ -109,7 +97,7 @@ async def test_a_chart_within_may_lack_nothing_either(engines, packed):
     }
     files = {"chart/Chart.yaml": CHART}
     if packed:
-        files["chart/charts/sub-0.1.0.tgz"] = archived(sub)
+        files["chart/charts/sub-0.1.0.tgz"] = archive(sub)
     else:
         files |= {f"chart/charts/{path}": text for path, text in sub.items()}
 

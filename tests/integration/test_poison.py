@@ -10,36 +10,16 @@ import pytest
 
 from services.renderer.engines import Engines
 from services.renderer.sandbox import Limits
-from services.renderer.targets import plan_of
-from shared.errors import FindingsError
-from shared.fleet.model import Cluster
-from shared.fleet.read import read_app_folder
 from tests.support.listening import listener
-from tests.support.mapping_tree import MappingTree
 from tests.support.poison import CANARY, CORPUS, REFUSED, files_of, outside
 from tests.support.renderer_line import line
-from tests.support.rendering import config_map, plain
+from tests.support.rendering import config_map, outcome, plain
 
 MEMORY = 512 << 20
 LIMITS = Limits(wall_s=4, cpu_s=4, memory_bytes=MEMORY)
 # What Python and the libraries take before a job begins, and pages that count for parent and child.
 SLACK = 256 << 20
 LARGE = 1_000_000
-
-
-async def outcome(engines, files):
-    """Return the code that an app fails with, or `rendered`, and all that people would read of it."""
-    tree = MappingTree(files)
-    fleet = read_app_folder(tree, "web")
-    targets = plan_of(fleet, tree, (Cluster("c"),), {}).targets
-    found = [*fleet.errors, *(each for target in targets for each in target.findings)]
-    if found or not targets:
-        return found[0].code, str(found)
-    try:
-        bundle = await engines.bundle(targets[0].inputs)
-    except FindingsError as error:
-        return error.findings[0].code, str(error)
-    return "rendered", bundle.data.decode()
 
 
 def is_expected(name, code):

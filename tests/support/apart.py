@@ -8,7 +8,6 @@ import asyncio
 import random
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from shared.bus.identities import BusKeys
 from tests.support.armed import armed
 from tests.support.bus import QUICK
 from tests.support.line import PROGRAMS, Child, Line, until
+from tests.support.ports import free_port
 
 SERVER = "nats-server"
 PATIENCE_S = 180
@@ -32,13 +32,6 @@ PATIENCE_S = 180
 Point = tuple[str, int, bool]
 """`module:Class:function`, which call of it, and whether before it did its work."""
 TOKEN = "a" * 43
-
-
-def free_port():
-    """Return a port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

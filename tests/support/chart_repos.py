@@ -1,17 +1,15 @@
 """Chart repositories and registries on loopback, with faults on demand: what `helm` would find there."""
 
 import base64
-import gzip
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest_asyncio
 from aiohttp import web
 
+from tests.support.archives import archive
 from tests.support.rendering import config_map
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -25,13 +23,7 @@ def packed(name="podinfo", version="1.0.0", **files):
         "templates/a.yaml": config_map("{{ .Release.Name }}", f'"{version} {{{{ .Values.text }}}}"'),
         **files,
     }
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for path, text in members.items():
-            entry = tarfile.TarInfo(f"{name}/{path}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return gzip.compress(content.getvalue(), mtime=0)
+    return archive({f"{name}/{path}": text for path, text in members.items()})
 
 
 def sha256(content):

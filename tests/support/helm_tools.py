@@ -6,7 +6,6 @@ They are what charts are compared with, and where `helm push` puts them; tests t
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +13,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.ports import free_port
+
 MODULES = {
     "helm": "helm.sh/helm/v4/cmd/helm@v4.2.3",  # the version that the library is made of
     "registry": "github.com/distribution/distribution/v3/cmd/registry@v3.0.0",
 }
-_CONFIG = "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n"
+_CONFIG = "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
 
 
 def folder():
@@ -70,8 +71,8 @@ async def oci_registry(tmp_path):
     """The host and port of a real registry."""
     path = _tool("registry")
     config = tmp_path / "registry.yaml"
-    port = _free_port()
-    config.write_text(_CONFIG.format(root=tmp_path / "registry").replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    port = free_port()
+    config.write_text(_CONFIG.format(root=tmp_path / "registry", port=port))
     process = await asyncio.create_subprocess_exec(path, "serve", config, stderr=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(20):
@@ -82,13 +83,6 @@ async def oci_registry(tmp_path):
     finally:
         process.terminate()
         await process.wait()
-
-
-def _free_port():
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 async def _answers(port):

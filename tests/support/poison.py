@@ -5,11 +5,10 @@ which holds a perfectly good kustomization, chart and manifest with the canary.
 """
 
 import gzip
-import io
 import json
-import tarfile
 from dataclasses import dataclass
 
+from tests.support.archives import archive, link
 from tests.support.rendering import config_map
 
 CANARY = "canary-7d1f0a"
@@ -50,24 +49,9 @@ def _nested_aliases(first, wrap, *, levels=12):
     return "\n".join(lines)
 
 
-def _archive(members):
-    """Return a chart's archive with members as they are given, whatever they say."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            if isinstance(content, tuple):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content[0]
-                archive.addfile(entry)
-            else:
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def _packed(members):
-    whole = {"web/Chart.yaml": CHART.encode(), "web/templates/a.yaml": config_map().encode(), **members}
-    return Poison({"app.yaml": "helm: {chart: web.tgz}\n", "web.tgz": _archive(whole)})
+def _packed(members, *entries):
+    whole = {"web/Chart.yaml": CHART, "web/templates/a.yaml": config_map(), **members}
+    return Poison({"app.yaml": "helm: {chart: web.tgz}\n", "web.tgz": archive(whole, *entries)})
 
 
 def _yaml():
@@ -176,20 +160,20 @@ def _kustomizations():
         "components": "components: ['{out}']",
         "bases": "bases: ['{out}']",
         "crds": "resources: [a.yaml]\ncrds: ['{out}/secret.yaml']",
-        "openapi": "resources: [a.yaml]\nopenapi: {{path: '{out}/secret.yaml'}}",
+        "openapi": "resources: [a.yaml]\nopenapi: {path: '{out}/secret.yaml'}",
         "configurations": "resources: [a.yaml]\nconfigurations: ['{out}/secret.yaml']",
-        "replacements": "resources: [a.yaml]\nreplacements: [{{path: '{out}/secret.yaml'}}]",
-        "patches": "resources: [a.yaml]\npatches: [{{path: '{out}/secret.yaml', target: {{kind: ConfigMap}}}}]",
-        "patches of json": "resources: [a.yaml]\npatchesJson6902: [{{path: '{out}/secret.yaml', target: {{version: v1, kind: ConfigMap, name: web}}}}]",
+        "replacements": "resources: [a.yaml]\nreplacements: [{path: '{out}/secret.yaml'}]",
+        "patches": "resources: [a.yaml]\npatches: [{path: '{out}/secret.yaml', target: {kind: ConfigMap}}]",
+        "patches of json": "resources: [a.yaml]\npatchesJson6902: [{path: '{out}/secret.yaml', target: {version: v1, kind: ConfigMap, name: web}}]",
         "patches of merges": "resources: [a.yaml]\npatchesStrategicMerge: ['{out}/secret.yaml']",
         "transformers": "resources: [a.yaml]\ntransformers: ['{out}/secret.yaml']",
         "generators": "generators: ['{out}/secret.yaml']",
         "validators": "resources: [a.yaml]\nvalidators: ['{out}/secret.yaml']",
-        "files of a map": "configMapGenerator: [{{name: x, files: ['{out}/secret.yaml']}}]",
-        "files upwards": "configMapGenerator: [{{name: x, files: ['k=../../../../../../../../../..{out}/secret.yaml']}}]",
-        "files of a secret": "secretGenerator: [{{name: x, files: ['{out}/secret.yaml']}}]",
-        "variables of a map": "configMapGenerator: [{{name: x, envs: ['{out}/secret.env']}}]",
-        "variable of a secret": "secretGenerator: [{{name: x, env: '{out}/secret.env'}}]",
+        "files of a map": "configMapGenerator: [{name: x, files: ['{out}/secret.yaml']}]",
+        "files upwards": "configMapGenerator: [{name: x, files: ['k=../../../../../../../../../..{out}/secret.yaml']}]",
+        "files of a secret": "secretGenerator: [{name: x, files: ['{out}/secret.yaml']}]",
+        "variables of a map": "configMapGenerator: [{name: x, envs: ['{out}/secret.env']}]",
+        "variable of a secret": "secretGenerator: [{name: x, env: '{out}/secret.env'}]",
     }
     remote = {
         "http": "http://127.0.0.1:{port}/x.yaml",
@@ -207,20 +191,16 @@ def _kustomizations():
         f"kustomize {name}": _kustomize(f"resources: ['{url}']", "render.remote-base") for name, url in remote.items()
     }
     for field in (
-        "patches: [{{path: '{url}'}}]",
+        "patches: [{path: '{url}'}]",
         "crds: ['{url}']",
-        "openapi: {{path: '{url}'}}",
+        "openapi: {path: '{url}'}",
         "configurations: ['{url}']",
     ):
         text = field.replace("{url}", remote["http"])
         found[f"kustomize {field.partition(':')[0]} from afar"] = _kustomize(
             f"resources: [a.yaml]\n{text}", "render.remote-base"
         )
-    copies = (
-        "\n".join(f"- {{op: copy, from: /data, path: /data/k{n}}}" for n in range(40))
-        .replace("{", "{{")
-        .replace("}", "}}")
-    )
+    copies = "\n".join(f"- {{op: copy, from: /data, path: /data/k{n}}}" for n in range(40))
     found |= {
         "kustomize itself": _kustomize("resources: [.]"),
         "kustomize circle": _kustomize(
@@ -229,7 +209,7 @@ def _kustomizations():
         ),
         "kustomize aliases": _kustomize(_nested_aliases("[x, x]", "[{}]".format)),
         "kustomize aliases in a patch": _kustomize(
-            "resources: [a.yaml]\npatches: [{{path: p.yaml}}]",
+            "resources: [a.yaml]\npatches: [{path: p.yaml}]",
             **{"p.yaml": config_map() + _nested_aliases("[x, x]", "[{}]".format)},
         ),
         "kustomize aliases in a resource": _kustomize(
@@ -237,28 +217,28 @@ def _kustomizations():
         ),
         "kustomize nesting in a resource": _kustomize("resources: [b.yaml]", **{"b.yaml": "[" * 50_000}),
         "kustomize copies of copies": _kustomize(
-            "resources: [b.yaml]\npatches:\n- target: {{kind: Widget}}\n  path: p.yaml\n",
+            "resources: [b.yaml]\npatches:\n- target: {kind: Widget}\n  path: p.yaml\n",
             **{
-                "b.yaml": "apiVersion: a.io/v1\nkind: Widget\nmetadata: {{name: a}}\ndata: {{a: {{}}}}\n",
+                "b.yaml": "apiVersion: a.io/v1\nkind: Widget\nmetadata: {name: a}\ndata: {a: {}}\n",
                 "p.yaml": copies,
             },
         ),
         "kustomize huge index": _kustomize(
-            'resources: [a.yaml]\npatches: [{{target: {{kind: ConfigMap}}, patch: \'[{{"op": "add", "path": "/items/99999999999", "value": 1}}]\'}}]'
+            'resources: [a.yaml]\npatches: [{target: {kind: ConfigMap}, patch: \'[{"op": "add", "path": "/items/99999999999", "value": 1}]\'}]'
         ),
         "kustomize charts": _kustomize(
-            "helmCharts: [{{name: x, repo: 'http://127.0.0.1:{port}'}}]", "render.helm-in-kustomize"
+            "helmCharts: [{name: x, repo: 'http://127.0.0.1:{port}'}]", "render.helm-in-kustomize"
         ),
         "kustomize program": _kustomize(
             "resources: [a.yaml]\ntransformers: [t.yaml]",
             **{
-                "t.yaml": "apiVersion: a\nkind: T\nmetadata: {{name: t, annotations: {{config.kubernetes.io/function: 'exec: {{path: /bin/sh}}'}}}}\n"
+                "t.yaml": "apiVersion: a\nkind: T\nmetadata: {name: t, annotations: {config.kubernetes.io/function: 'exec: {path: /bin/sh}'}}\n"
             },
         ),
         "kustomize plugin that fetches": _kustomize(
             "resources: [a.yaml]\ntransformers: [t.yaml]",
             **{
-                "t.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {{name: t}}\npath: http://127.0.0.1:{port}/x.yaml\n"
+                "t.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: t}\npath: http://127.0.0.1:{port}/x.yaml\n"
             },
         ),
         "kustomize deep bases": Poison(
@@ -341,7 +321,7 @@ def _charts():
         "chart values aliases": _chart(config_map(), **{"values.yaml": _nested_aliases("[x, x]", "[{}]".format)}),
         "archive upwards": _packed({"web/../../../../tmp/x": b"a"}),
         "archive absolute": _packed({"/etc/x": b"a"}),
-        "archive of links": _packed({"web/templates/b.yaml": ("{out}/secret.yaml",)}),
+        "archive of links": _packed({}, link("web/templates/b.yaml", "{out}/secret.yaml")),
         "archive of zeros": Poison({"app.yaml": "helm: {chart: web.tgz}\n", "web.tgz": zeros}),
         "archive cut": Poison({"app.yaml": "helm: {chart: web.tgz}\n", "web.tgz": zeros[:1000]}),
         "archive none": Poison({"app.yaml": "helm: {chart: web.tgz}\n", "web.tgz": b"no archive"}),
@@ -349,8 +329,6 @@ def _charts():
     }
 
 
-# Texts of kustomizations are written with doubled braces, because most of them name places.
-_DOUBLED = "kustomize "
 CORPUS = {**_yaml(), **_templates(), **_kustomizations(), **_charts()}
 
 
@@ -360,8 +338,6 @@ def files_of(name, *, port, out):
     for path, content in CORPUS[name].files.items():
         if isinstance(content, str):
             content = content.replace("{port}", str(port)).replace("{out}", str(out))  # noqa: PLW2901  # with places
-            if name.startswith(_DOUBLED):
-                content = content.replace("{{", "{").replace("}}", "}")  # noqa: PLW2901  # see above
         found[path] = content
     return found
 

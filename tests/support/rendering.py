@@ -8,8 +8,11 @@ import pytest_asyncio
 
 from services.renderer.engines import Engines
 from services.renderer.inputs import AppInputs
+from services.renderer.targets import plan_of
 from shared.core.canonical import encode
 from shared.errors import FindingsError
+from shared.fleet.model import Cluster
+from shared.fleet.read import read_app_folder
 from shared.git.trees import GitTree, reader_of
 from tests.support.mapping_tree import MappingTree
 
@@ -70,6 +73,21 @@ async def findings(engines, inputs):
     except FindingsError as error:
         return error.findings
     raise AssertionError(f"rendered although it should not: {bundle.data.decode()}")
+
+
+async def outcome(engines, files):
+    """Return the code that an app fails with, or `rendered`, and all that people would read of it."""
+    tree = MappingTree(files)
+    fleet = read_app_folder(tree, "web")
+    targets = plan_of(fleet, tree, (Cluster("c"),), {}).targets
+    found = [*fleet.errors, *(each for target in targets for each in target.findings)]
+    if found or not targets:
+        return found[0].code, str(found)
+    try:
+        bundle = await engines.bundle(targets[0].inputs)
+    except FindingsError as error:
+        return error.findings[0].code, str(error)
+    return "rendered", bundle.data.decode()
 
 
 @pytest_asyncio.fixture

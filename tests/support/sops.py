@@ -70,7 +70,7 @@ def by_age(identity) -> tuple[str, str]:
 def pgp_key():
     """An OpenPGP key that gpg made: its home, its fingerprint and the armored secret key."""
     if shutil.which("gpg") is None:
-        pytest.skip("needs gpg")
+        pytest.skip("gpg is not installed (Debian: gnupg)")
     # A path of its own: the agent's socket takes no long one.
     with tempfile.TemporaryDirectory(prefix="gpg") as home:
         gpg = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from services.renderer.engines import Engines
 from services.renderer.sandbox import Limits
-from tests.integration.test_poison import outcome
 from tests.support.poison import CORPUS, files_of, outside
+from tests.support.rendering import outcome
 
 # Loops go on until they are cut off: watched, they need not do so for long.
 LIMITS = Limits(wall_s=10, cpu_s=2, memory_bytes=512 << 20)
 
 
 async def main(folder, port):
-    """Render everything, one after the other."""
+    """Render everything, two at a time."""
     out = outside(folder / "outside")
     async with Engines(LIMITS, workers=2, folder=folder) as engines, asyncio.TaskGroup() as tasks:
         for name in CORPUS:
