@@ -199,3 +199,15 @@ def test_what_is_left_out_is_named_by_file_and_line_with_the_next_step(small):
         ("argo/manual.yaml", 16): "Application 'manual' ignores differences that a jq expression finds",
     }
     assert all(each["hint"] for each in report["leftOut"])
+
+
+def test_rollouts_and_workflows_are_taken_over_for_they_are_no_applications(tmp_path):
+    """They are of Argo's group, but another controller runs them."""
+    rollout = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec: {replicas: 2}\n"
+    source = "{repoURL: https://git.example.org/gitops.git, path: plain}"
+    application = APPLICATION.format(name="web", wave="0", project="default", source=source)
+    files = {"web.yaml": application, "plain/a.yaml": CONFIG % "a", "plain/rollout.yaml": rollout}
+    report = imported("argocd", written(tmp_path / "repo", files), tmp_path / "fleet")
+
+    assert [(each["state"], each["objects"]) for each in report["apps"]] == [("equal", 2)]
+    assert (tmp_path / "fleet/manifests/plain/rollout.yaml").read_text() == rollout

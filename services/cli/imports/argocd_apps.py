@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from services.cli.imports import argocd_options
-from services.cli.imports.argocd_content import Contents
+from services.cli.imports.argocd_content import GROUP, Contents, is_argo
 from services.cli.imports.argocd_sets import HERE, IN_CLUSTER, Generators, Made, NotConvertedError
 from services.cli.imports.argocd_templates import NotFilledError, filled
 from services.cli.imports.model import ClusterFound, Draft, Import, Key
@@ -22,21 +22,10 @@ from services.cli.imports.shapes import ARGO
 from shared.core.kubeyaml import Document
 from shared.core.trees import Tree
 
-GROUP = "argoproj.io"
 _WAVE = "argocd.argoproj.io/sync-wave"
 _KIND = "argocd.argoproj.io/secret-type"
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _OF_CLUSTER = frozenset({"cluster", "name", "url", "server", "clusterName"})
-
-
-def is_argo(value: Any) -> bool:
-    """Tell whether a value is an object that Argo CD itself acts upon."""
-    kinds = {"Application", "ApplicationSet", "AppProject"}
-    return (
-        isinstance(value, Mapping)
-        and str(value.get("apiVersion")).startswith(f"{GROUP}/")
-        and value.get("kind") in kinds
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,19 @@ from shared.fleet.formats import CHART, YAML
 from shared.fleet.read import is_file
 
 Told = Callable[[Path, str, str], None]
+GROUP = "argoproj.io"
 _KUSTOMIZE = ("namePrefix", "nameSuffix", "namespace", "patches", "components", "replicas")
 _IMAGE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<new>[^@]+?)(?::(?P<tag>[^:/@]+))?(?:@(?P<digest>.+))?")
+
+
+def is_argo(value: Any) -> bool:
+    """Tell whether a value is an object that Argo CD itself acts upon."""
+    kinds = {"Application", "ApplicationSet", "AppProject"}
+    return (
+        isinstance(value, Mapping)
+        and str(value.get("apiVersion")).startswith(f"{GROUP}/")
+        and value.get("kind") in kinds
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +181,7 @@ class Contents:
             found = [each.value for each in documents(self._tree.read(file), file)]
         except FindingsError:
             return False
-        return all(isinstance(each, dict) and str(each.get("apiVersion")).startswith("argoproj.io/") for each in found)
+        return all(map(is_argo, found))
 
 
 _FLAGS = frozenset({"labelWithoutSelector", "forceCommonLabels", "forceCommonAnnotations", "commonAnnotationsEnvsubst"})

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from services.cli.hubs import CommandError
 from services.cli.imports import flux_objects
-from services.cli.imports.argocd_apps import Argo, is_argo
+from services.cli.imports.argocd_apps import Argo
+from services.cli.imports.argocd_content import is_argo
 from services.cli.imports.command import Reported
 from services.cli.imports.finishing import Into, finish
 from services.cli.imports.fleet_bundles import Fleet
