@@ -125,3 +125,39 @@ def test_without_known_clusters_one_stands_for_each_set_of_labels(tmp_path):
     )
 
     assert states(report) == {("kustom", "other"): "equal", ("kustom", "prod"): "equal"}
+
+
+REPOSITORY = """
+apiVersion: fleet.cattle.io/v1alpha1
+kind: GitRepo
+metadata: {name: gitops, namespace: fleet-default}
+spec: {repo: "https://git.example.org/gitops.git", paths: [%s]}
+"""
+
+
+def test_a_path_with_bundles_below_it_is_none_itself_nor_is_the_root(tmp_path):
+    files = {"web/fleet.yaml": "namespace: web\n", "web/a.yaml": CONFIG % "a", "b/b.yaml": CONFIG % "b"}
+    repository = written(tmp_path / "repo", {"fleet-system/repo.yaml": REPOSITORY % "., web, b", **files})
+    report = imported("fleet", repository, tmp_path / "fleet")
+
+    assert [each["app"] for each in report["apps"]] == ["b", "web"]
+
+
+def test_a_path_that_two_repositories_name_is_one_bundle(tmp_path):
+    files = {"dev.yaml": REPOSITORY % "b", "prod.yaml": (REPOSITORY % "b").replace("gitops,", "other,")}
+    repository = written(tmp_path / "repo", {**files, "b/b.yaml": CONFIG % "b"})
+    report = imported("fleet", repository, tmp_path / "fleet")
+
+    assert [each["app"] for each in report["apps"]] == ["b"]
+
+
+def test_bundles_whose_paths_give_the_same_name_stay_apart(tmp_path):
+    files = {
+        f"{path}/{name}": text
+        for path in ("a/b", "c/b", "x/a-b")
+        for name, text in (("fleet.yaml", "{}\n"), ("a.yaml", CONFIG % path.replace("/", "-")))
+    }
+    report = imported("fleet", written(tmp_path / "repo", files), tmp_path / "fleet")
+
+    assert sorted(states(report).values()) == ["equal"] * 3
+    assert len({each["app"] for each in report["apps"]}) == 3

@@ -14,7 +14,7 @@ from services.cli.imports.argocd_content import GROUP, Contents, is_argo
 from services.cli.imports.argocd_sets import HERE, IN_CLUSTER, Generators, Made, NotConvertedError
 from services.cli.imports.argocd_templates import NotFilledError, filled
 from services.cli.imports.model import ClusterFound, Draft, Import, Key
-from services.cli.imports.naming import usable
+from services.cli.imports.naming import free, usable
 from services.cli.imports.notes import Notes
 from services.cli.imports.places import Path, Places, metadata_of
 from services.cli.imports.projects import project_of
@@ -182,12 +182,7 @@ class Argo:
                     ).strip("-")
                     for each in members
                 }
-            base = usable(own.pop() if len(own) == 1 else key[1])
-            count = 2
-            name = base
-            while name in found.values():
-                name, count = usable(f"{base}-{count}"), count + 1
-            found[key] = name
+            found[key] = free(own.pop() if len(own) == 1 else key[1], found.values())
         return found
 
     def _label(self, groups: Mapping[Key, Sequence[Instance]]) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from services.cli.imports.argocd_templates import NotFilledError, filled
 from services.cli.imports.model import ClusterFound
 from services.cli.imports.naming import usable
-from services.cli.imports.places import files_below
+from services.cli.imports.places import files_below, folders_below
 from shared.core.kubeyaml import documents
-from shared.core.trees import EntryKind, Tree
+from shared.core.trees import Tree
 from shared.errors import FindingsError
 
 IN_CLUSTER = "in-cluster"
@@ -119,7 +119,7 @@ class Generators:
             raise NotConvertedError("reads git for neither directories nor files", at, "write its apps yourself")
 
     def _directories(self, patterns: Sequence[Mapping[str, Any]]) -> Iterator[Made]:
-        for folder in _folders(self.tree, ""):
+        for folder in folders_below(self.tree, ""):
             hits = [bool(each.get("exclude")) for each in patterns if _fits(folder, str(each.get("path")))]
             if hits and not any(hits):
                 yield Made(_of_path(folder, folder), own=(folder,))
@@ -168,14 +168,6 @@ def _flat(prefix: str, value: Mapping[str, Any]) -> dict[str, Any]:
     for key, each in value.items():
         found |= _flat(f"{prefix}{key}.", each) if isinstance(each, Mapping) else {f"{prefix}{key}": each}
     return found
-
-
-def _folders(tree: Tree, folder: str) -> Iterator[str]:
-    for entry in tree.folder(folder):
-        if entry.kind is EntryKind.FOLDER and not entry.name.startswith("."):
-            path = posixpath.join(folder, entry.name)
-            yield path
-            yield from _folders(tree, path)
 
 
 def _fits(path: str, pattern: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +14,12 @@ from services.cli.imports.fleet_content import Contents
 from services.cli.imports.fleet_options import of_bundle, tell_unknown
 from services.cli.imports.fleet_targets import NotUnderstoodError, customized, made_up, means
 from services.cli.imports.model import ClusterFound, Draft, Import, Key
-from services.cli.imports.naming import usable
-from services.cli.imports.places import Places, metadata_of
+from services.cli.imports.naming import free, usable
+from services.cli.imports.places import Places, folders_below, metadata_of, within
 from services.cli.imports.shapes import BUNDLE, HINT, misshapen
 from services.renderer.layers import joined
 from shared.core.kubeyaml import Document, documents
-from shared.core.trees import EntryKind, Tree
+from shared.core.trees import Tree
 from shared.errors import Finding, FindingsError
 from shared.fleet.read import is_file
 
@@ -81,7 +82,8 @@ class Fleet:
 
     def _found_bundles(self) -> Iterator[Bundle]:
         """Yield the bundles: the folders with a `fleet.yaml`, and those that GitRepos name without one below them."""
-        written = list(_folders_with(self._tree, ""))
+        folders = ("", *folders_below(self._tree, ""))
+        written = [each for each in folders if is_file(self._tree, joined(each, FILE))]
         for path in written:
             file = joined(path, FILE)
             try:
@@ -98,20 +100,19 @@ class Fleet:
                 self._told(bundle, wrong, text, HINT)
                 continue
             yield bundle
-        for repository in self._repositories:
-            for each in (repository.value.get("spec") or {}).get("paths") or ():
-                path = joined("", str(each))
-                if not any(other == path or other.startswith(f"{path}/") for other in written) and self._tree.entry(
-                    path
-                ):
-                    yield Bundle(path, None, {})
+        specs = (each.value.get("spec") or {} for each in self._repositories)
+        for path in dict.fromkeys(joined("", str(each)) for spec in specs for each in spec.get("paths") or ()):
+            if not any(within(other, path) for other in written) and self._tree.entry(path):
+                yield Bundle(path, None, {})
 
     def _names(self) -> dict[str, str]:
         """Return a name for each bundle: the last part of its path, or all of it where two end alike."""
-        short = [each.name for each in self._bundles]
-        return {
-            each.path: each.name if short.count(each.name) == 1 else usable(each.full_name) for each in self._bundles
-        }
+        short = Counter(each.name for each in self._bundles)
+        found = {each.path: each.name for each in self._bundles if short[each.name] == 1}
+        for each in self._bundles:
+            if each.path not in found:
+                found[each.path] = free(each.full_name, found.values())
+        return found
 
     def _drafts(self, bundle: Bundle, name: str) -> Iterator[Draft]:
         told = partial(self._told, bundle)
@@ -154,7 +155,7 @@ class Fleet:
         owners = [
             each
             for each in owners
-            if not each.get("paths") or any(_holds(str(path), bundle.path) for path in each["paths"])
+            if not each.get("paths") or any(within(bundle.path, joined("", str(path))) for path in each["paths"])
         ]
         targets = [target for each in owners for target in each.get("targets") or ()]
         return not targets or any(means(each, cluster, self._groups) for each in targets)
@@ -194,16 +195,3 @@ def _cluster(document: Document) -> ClusterFound:
     metadata = metadata_of(document.value)
     labels = {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
     return ClusterFound(usable(str(metadata.get("name"))), labels)
-
-
-def _folders_with(tree: Tree, folder: str) -> Iterator[str]:
-    if is_file(tree, joined(folder, FILE)):
-        yield folder
-    for entry in tree.folder(folder):
-        if entry.kind is EntryKind.FOLDER and not entry.name.startswith("."):
-            yield from _folders_with(tree, joined(folder, entry.name))
-
-
-def _holds(path: str, bundle: str) -> bool:
-    path = joined("", path)
-    return not path or bundle == path or bundle.startswith(f"{path}/")

@@ -10,7 +10,7 @@ from shared.core.kubeyaml import Document, documents
 from shared.core.objects import group_of
 from shared.core.trees import EntryKind, Tree
 from shared.errors import Finding, FindingsError
-from shared.fleet.formats import YAML
+from shared.fleet.read import yaml_files
 
 Path = tuple[str | int, ...]
 
@@ -21,12 +21,11 @@ class Places:
     def __init__(self, tree: Tree) -> None:
         self.documents: list[Document] = []
         self._named: dict[tuple[str, str], list[Document]] = {}
-        for path in files_below(tree, ""):
-            if path.endswith(YAML):
-                try:
-                    self.documents += documents(tree.read(path), path)
-                except FindingsError:
-                    continue
+        for path in yaml_files(tree, ""):
+            try:
+                self.documents += documents(tree.read(path), path)
+            except FindingsError:
+                continue
         for document in self.documents:
             kind, name = identity(document.value)
             if kind:
@@ -67,6 +66,20 @@ def is_of(value: Any, groups: Sequence[str]) -> bool:
     """Tell whether a value is an object of an API group with one of these endings."""
     version = value.get("apiVersion") if isinstance(value, Mapping) else None
     return isinstance(version, str) and group_of(version).endswith(tuple(groups))
+
+
+def within(path: str, folder: str) -> bool:
+    """Tell whether a path is a folder, or below it."""
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def folders_below(tree: Tree, folder: str) -> Iterator[str]:
+    """Yield every folder below `folder`, each before those in it, but none with a dot."""
+    for entry in tree.folder(folder):
+        if entry.kind is EntryKind.FOLDER and not entry.name.startswith("."):
+            path = posixpath.join(folder, entry.name)
+            yield path
+            yield from folders_below(tree, path)
 
 
 def files_below(tree: Tree, folder: str) -> Iterator[str]:
