@@ -15,7 +15,7 @@ from services.cli.imports import flux_objects as flux
 from services.cli.imports.model import Key, Kustomized
 from services.cli.imports.naming import usable
 from services.cli.imports.notes import Notes
-from services.cli.imports.places import Places
+from services.cli.imports.places import Places, within
 from services.cli.imports.shapes import FLUX
 from services.renderer.layers import joined
 from services.renderer.reach import Reach
@@ -76,8 +76,8 @@ class Flux:
         self.notes = Notes(places)
         self._below = below
         self._reach = Reach(tree)
-        self.clusters = [Seen(name) for name in (entries or self._entries())]
         self._roots = dict(entries or self._entries())
+        self.clusters = [Seen(name) for name in self._roots]
 
     def walk(self) -> Walk:
         """Ask for builds until nothing new turns up; then `clusters` are complete."""
@@ -229,10 +229,10 @@ class Flux:
             for each, folder in flux.bases_of(self.places)
             if self.notes.is_shaped(each, FLUX)
         ]
-        own = sorted({path for path, folder in written if path and _within(folder, path)})
+        own = sorted({path for path, folder in written if path and within(folder, path)})
         brought = self._reach.of({path for path, _ in written if self.tree.entry(path) is not None and path})
-        free = {folder for _, folder in written if not any(_within(folder, each) for each in (*brought, *own))}
-        outer = [each for each in sorted(free) if not any(each != other and _within(each, other) for other in free)]
+        free = {folder for _, folder in written if not any(within(folder, each) for each in (*brought, *own))}
+        outer = [each for each in sorted(free) if not any(each != other and within(each, other) for other in free)]
         return _named([*own, *outer])
 
 
@@ -247,12 +247,8 @@ def _origins(artifact: Mapping[str, Any], path: str) -> Iterator[str]:
     for copy in artifact.get("copy") or ():
         origin = re.sub(r"^@[^/]+/|/?\*\*$", "", str(copy.get("from") or ""))
         place = re.sub(r"^@artifact/?", "", str(copy.get("to") or "")).strip("/")
-        if not place or _within(path, place):
+        if not place or within(path, place):
             yield posixpath.normpath(posixpath.join(origin, posixpath.relpath(path or ".", place or ".")))
-
-
-def _within(path: str, folder: str) -> bool:
-    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
