@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from services.cli.imports.flux_charts import ANY, merged
 from services.cli.imports.flux_releases import NOT_HERE, TO_PROVE
 from services.cli.imports.model import Absent, Charted, Kustomized, Listed, Original
-from services.cli.imports.places import Path, files_at
+from services.cli.imports.notes import Told
+from services.cli.imports.places import files_at
 from services.renderer.layers import joined
 from services.renderer.reach import Reach
 from shared.core.kubeyaml import documents
@@ -21,7 +22,6 @@ from shared.errors import FindingsError
 from shared.fleet.formats import CHART, YAML
 from shared.fleet.read import is_file
 
-Told = Callable[[Path, str, str], None]
 GROUP = "argoproj.io"
 _KUSTOMIZE = ("namePrefix", "nameSuffix", "namespace", "patches", "components", "replicas")
 _IMAGE = re.compile(r"(?:(?P<name>[^=]+)=)?(?P<new>[^@]+?)(?::(?P<tag>[^:/@]+))?(?:@(?P<digest>.+))?")

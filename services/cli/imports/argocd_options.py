@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from services.cli.imports.notes import Told
 from services.cli.imports.places import Path, metadata_of
 
-Told = Callable[[Path, str, str], None]
 _FINALIZER = "resources-finalizer.argocd.argoproj.io"
 # Those that say what happens here anyway.
 _ANYWAY = frozenset(

@@ -15,6 +15,7 @@ from services.cli.imports.fleet_options import of_bundle, tell_unknown
 from services.cli.imports.fleet_targets import NotUnderstoodError, customized, made_up, means
 from services.cli.imports.model import ClusterFound, Draft, Import, Key
 from services.cli.imports.naming import free, usable
+from services.cli.imports.notes import Notes
 from services.cli.imports.places import Places, folders_below, metadata_of, within
 from services.cli.imports.shapes import BUNDLE, HINT, misshapen
 from services.renderer.layers import joined
@@ -51,7 +52,7 @@ class Fleet:
 
     def __init__(self, tree: Tree, places: Places, *, clusters: Sequence[ClusterFound] = ()) -> None:
         self._tree = tree
-        self._findings: dict[Finding, None] = {}
+        self._notes = Notes(places)
         self._added: dict[str, str] = {}
         objects = [each for each in places.of_groups(GROUP) if isinstance(each.value, dict)]
         self._repositories = [each for each in objects if each.value.get("kind") == "GitRepo"]
@@ -77,8 +78,10 @@ class Fleet:
         for bundle in self._bundles:
             if bundle.document is not None:
                 tell_unknown(bundle.said, partial(self._told, bundle))
-        self._tell_repositories()
-        return Import(tuple(self._clusters), tuple(drafts), added=self._added, findings=tuple(self._findings))
+        for each in self._repositories:
+            hint = "name the repository as a source of the hub: `towline hub run --source NAME=URL`"
+            self._notes.left_out(each.value, (), "has no counterpart here", hint)
+        return Import(tuple(self._clusters), tuple(drafts), added=self._added, findings=self._notes.findings)
 
     def _found_bundles(self) -> Iterator[Bundle]:
         """Yield the bundles: the folders with a `fleet.yaml`, and those that GitRepos name without one below them."""
@@ -89,9 +92,8 @@ class Fleet:
             try:
                 found = documents(self._tree.read(file), file)
             except FindingsError as error:
-                self._findings |= dict.fromkeys(
-                    replace(each, severity="warning", code="import.left-out") for each in error.findings
-                )
+                for each in error.findings:
+                    self._notes.add(replace(each, severity="warning", code="import.left-out"))
                 continue
             said = found[0].value if found and isinstance(found[0].value, dict) else {}
             bundle = Bundle(path, found[0] if found else None, said)
@@ -181,14 +183,7 @@ class Fleet:
         line, column = bundle.document.at(at) if bundle.document is not None else (0, 0)
         file = bundle.document.file if bundle.document is not None else bundle.path
         text = f"the bundle {bundle.path or '.'} {message}"
-        self._findings[Finding("import.left-out", text, file, line, column, hint, severity="warning")] = None
-
-    def _tell_repositories(self) -> None:
-        for each in self._repositories:
-            line, column = each.at()
-            text = f"GitRepo {metadata_of(each.value).get('name')!r} has no counterpart here"
-            hint = "name the repository as a source of the hub: `towline hub run --source NAME=URL`"
-            self._findings[Finding("import.left-out", text, each.file, line, column, hint, severity="warning")] = None
+        self._notes.add(Finding("import.left-out", text, file, line, column, hint, severity="warning"))
 
 
 def _cluster(document: Document) -> ClusterFound:

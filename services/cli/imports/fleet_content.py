@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.cli.imports.argocd_content import Content
-from services.cli.imports.argocd_options import Told
 from services.cli.imports.flux_charts import ANY
 from services.cli.imports.flux_releases import TO_PROVE
 from services.cli.imports.model import Absent, Charted, ClusterFound, Kustomized, Listed
+from services.cli.imports.notes import Told
 from services.cli.imports.places import files_at
 from services.cli.imports.text import KUSTOMIZATION, yaml_text
 from services.renderer.layers import joined

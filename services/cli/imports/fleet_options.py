@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.cli.imports.argocd_options import Told
+from services.cli.imports.notes import Told
 
 _KNOWN = frozenset(
     {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.cli.imports import flux_objects as flux
 from services.cli.imports.flux_walk import Flux, Seen, source_of
 from services.cli.imports.model import Key
-from services.cli.imports.places import Path
+from services.cli.imports.notes import Told
 from services.renderer.layers import joined
 from shared.core.kubeyaml import documents
 from shared.core.objects import Manifest
@@ -18,8 +18,6 @@ from shared.errors import FindingsError
 ANY = "*"
 _ABSENT = "add it, or write `helm.repo` yourself"
 _ELSEWHERE = "write them to values.yaml of the app, or have the chart read a Secret of its cluster"
-Told = Callable[[Path, str, str], None]
-"""Keeps what is left out of a HelmRelease: the field, what it is about it, and the next step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.cli.imports.places import Path, Places, identity
+from services.cli.imports.places import Path, Places
 from services.cli.imports.shapes import HINT, misshapen
 from shared.errors import Finding
+
+Told = Callable[[Path, str, str], None]
+"""Keeps what is left out of one object: the field, what it is about it, and the next step."""
 
 
 class Notes:
@@ -19,8 +22,7 @@ class Notes:
 
     def left_out(self, manifest: Mapping[str, Any], path: Path, message: str, hint: str) -> None:
         """Keep that a field of an object is not taken over; `message` goes on where the object's name ends."""
-        kind, name = identity(manifest)
-        self.add(self._places.finding("import.left-out", f"{kind} {name!r} {message}", manifest, path, hint=hint))
+        self.add(self._places.left_out(manifest, path, message, hint))
 
     def is_shaped(self, manifest: Mapping[str, Any], shape: Mapping[str, Any]) -> bool:
         """Tell whether an object has the shape that its tool reads; one that has not is kept as left out."""

@@ -35,18 +35,16 @@ class Places:
         """Return the documents that are objects of API groups with one of these endings."""
         return [each for each in self.documents if is_of(each.value, groups)]
 
-    def finding(
-        self, code: str, message: str, manifest: Mapping[str, Any], path: Path = (), *, hint: str = ""
-    ) -> Finding:
-        """Return a finding about a field of an object, at the place where this field is written, as far as that is known."""
+    def left_out(self, manifest: Mapping[str, Any], path: Path, message: str, hint: str) -> Finding:
+        """Return that a field of an object is not taken over, at the place where it is written, as far as that is known."""
         kind, name = identity(manifest)
         written = self._named.get((kind, name)) or self._named.get((kind, "_")) or []
         namespace = metadata_of(manifest).get("namespace")
         written = [each for each in written if metadata_of(each.value).get("namespace") in {None, namespace}] or written
         best = next((each for each in written if _has(each.value, path)), written[0] if written else None)
         line, column = best.at(path) if best else (0, 0)
-        severity = "error" if code == "import.differs" else "warning"
-        return Finding(code, message, best.file if best else "", line, column, hint, severity=severity)
+        file = best.file if best else ""
+        return Finding("import.left-out", f"{kind} {name!r} {message}", file, line, column, hint, severity="warning")
 
 
 def identity(value: Any) -> tuple[str, str]:
