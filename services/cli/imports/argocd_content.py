@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from services.cli.imports.flux_charts import ANY, merged
+from services.cli.imports.flux_charts import ANY
 from services.cli.imports.flux_releases import NOT_HERE, TO_PROVE
 from services.cli.imports.model import Absent, Charted, Kustomized, Listed, Original
 from services.cli.imports.notes import Told
 from services.cli.imports.places import files_at
+from services.renderer.engines.charts import merged
 from services.renderer.layers import joined
 from services.renderer.reach import Reach
 from shared.core.kubeyaml import documents

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.cli.imports.flux_charts import merged
 from services.cli.imports.model import ClusterFound
 from services.cli.imports.naming import usable
+from services.renderer.engines.charts import merged
 
 _SELECTING = ("clusterSelector", "clusterName", "clusterGroup", "clusterGroupSelector")
 _OTHER = "other"

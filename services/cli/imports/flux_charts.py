@@ -10,6 +10,7 @@ from services.cli.imports import flux_objects as flux
 from services.cli.imports.flux_walk import Flux, Seen, source_of
 from services.cli.imports.model import Key
 from services.cli.imports.notes import Told
+from services.renderer.engines.charts import merged
 from services.renderer.layers import joined
 from shared.core.kubeyaml import documents
 from shared.core.objects import Manifest
@@ -121,12 +122,3 @@ def _texts(seen: Seen, name: str, part: str, owner: Key) -> Iterator[str]:
     for each in seen.kustomizations[owner].objects:
         if each.get("kind") == "ConfigMap" and flux.key_of(each)[2] == name and part in (each.get("data") or {}):
             yield str(each["data"][part])
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, `above` winning, mappings member by member."""
-    found = dict(below)
-    for key, value in above.items():
-        known = found.get(key)
-        found[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return found

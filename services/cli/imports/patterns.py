@@ -7,8 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from services.cli.imports.model import ClusterFound, Draft
-
-CLUSTER = "cluster"
+from services.renderer.layers import CLUSTER
 
 
 def general(drafts: Sequence[Draft], clusters: Sequence[ClusterFound]) -> list[Draft]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from services.cli.imports.naming import usable
 from services.cli.imports.notes import Notes
-from services.cli.imports.patterns import CLUSTER
 from services.cli.imports.places import metadata_of
+from services.renderer.layers import CLUSTER
 
 _ELSEWHERE = {
     "namespaceResourceBlacklist": "deny kinds in the policy of each cluster's agent",

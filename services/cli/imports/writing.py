@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.cli.imports.model import MANIFESTS, Draft, Import, Key
-from services.cli.imports.patterns import CLUSTER, deciding, general, pattern
+from services.cli.imports.patterns import deciding, general, pattern
 from services.cli.imports.text import KUSTOMIZATION, yaml_text
+from services.renderer.layers import CLUSTER
 from shared.core.canonical import encode
 
 _MEMBERS = ("resources", "components")

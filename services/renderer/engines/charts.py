@@ -155,19 +155,19 @@ def layered(job: Job) -> list[Document]:
 
 def merged_values(layers: Iterable[Document], inline: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the layers, then those written in the app itself; later wins."""
-    merged: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for document in layers:
-        merged = _merged(merged, document.value)
-    return _merged(merged, inline)
+        found = merged(found, document.value)
+    return merged(found, inline)
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, `above` winning. A null stays: it tells Helm to forget the chart's own default."""
-    merged = dict(below)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, `above` winning, mappings member by member. A null stays: it tells Helm to forget the chart's default."""
+    found = dict(below)
     for key, value in above.items():
-        known = merged.get(key)
-        merged[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return merged
+        known = found.get(key)
+        found[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return found
 
 
 def _patterns(text: bytes) -> list[str]:
